@@ -1,0 +1,60 @@
+/** What went wrong, as a word that programs may test. Messages are for people and may change; codes do not. */
+export type ErrorCode =
+  | 'CHANNEL_FULL'
+  | 'BATCH_TOO_LARGE'
+  | 'CLOSED'
+  | 'CONNECTION'
+  | 'DELIVERY'
+  | 'INVALID_DATA'
+  | 'INVALID_STATE'
+  | 'IO'
+  | 'LIMIT'
+  | 'PROTOCOL'
+  | 'REFUSED'
+  | 'TIMEOUT'
+  | 'UNSUPPORTED'
+  | 'USAGE'
+
+export interface ErrorDetails {
+  /** True when the same call may succeed later without anyone changing anything. */
+  readonly retry?: boolean
+  /** What to do about it, in one sentence. */
+  readonly hint?: string
+  readonly cause?: unknown
+}
+
+/** The one error class of the project: a code, whether a retry may help, and a hint. Components throw; only runners decide. */
+export class FlumeError extends Error {
+  readonly code: ErrorCode
+  readonly retry: boolean
+  readonly hint: string | undefined
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause })
+    this.name = 'FlumeError'
+    this.code = code
+    this.retry = details.retry ?? false
+    this.hint = details.hint
+  }
+}
+
+/** Any thrown value as an Error, so that callers can read `message`. */
+export function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown))
+}
+
+/** One line that says what went wrong, with the hint and the innermost system code (`ECONNREFUSED`), and no stack. */
+export function explain(thrown: unknown): string {
+  const error = asError(thrown)
+  const parts = [error.message || error.name]
+  for (let cause = error.cause, depth = 0; cause instanceof Error && depth < 3; cause = cause.cause, depth++) {
+    if (cause.message && !parts.some((part) => part.includes(cause.message))) parts.push(cause.message)
+  }
+  const line = parts.join(': ').replaceAll(/\s*\n\s*/g, ' ')
+  return error instanceof FlumeError && error.hint ? `${line} (${error.hint})` : line
+}
+
+/** True for the error that an aborted wait throws. */
+export function isAbort(thrown: unknown): boolean {
+  return thrown instanceof Error && thrown.name === 'AbortError'
+}

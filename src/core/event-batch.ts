@@ -1,0 +1,296 @@
+/** Header values of a batch: one text shared by every event, or one per event (undefined: that event has no such header). */
+export type HeaderColumn = string | readonly (string | undefined)[]
+
+/** One event, for user code and tests; the project's own loops stay on columns. */
+export interface Event {
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Uint8Array
+}
+
+const noHeaders: ReadonlyMap<string, HeaderColumn> = new Map()
+
+/**
+ * The unit that moves: an immutable, columnar batch of events.
+ *
+ * Body i is `body[starts[i] .. ends[i])`. Gaps and any order are allowed, so a chunk as it was read (newlines and all)
+ * is already a batch, and slices and selections share its bytes. Whoever holds a batch may rely on its bytes never
+ * changing; whoever makes one gives the buffer away.
+ */
+export class EventBatch {
+  readonly count: number
+  readonly body: Uint8Array
+  readonly starts: Uint32Array
+  readonly ends: Uint32Array
+  readonly headers: ReadonlyMap<string, HeaderColumn>
+  #bodyBytes = -1
+
+  constructor(
+    body: Uint8Array,
+    starts: Uint32Array,
+    ends: Uint32Array,
+    headers: ReadonlyMap<string, HeaderColumn> = noHeaders,
+  ) {
+    this.count = starts.length
+    this.body = body
+    this.starts = starts
+    this.ends = ends
+    this.headers = headers
+  }
+
+  /** A batch without events. */
+  static readonly empty = new EventBatch(new Uint8Array(0), new Uint32Array(0), new Uint32Array(0))
+
+  /** Copies single events into a batch; for tests, user code and rare paths. */
+  static of(
+    events: readonly { readonly headers?: Readonly<Record<string, string>>; readonly body: Uint8Array | string }[],
+  ): EventBatch {
+    const builder = new BatchBuilder()
+    for (const { body, headers } of events) builder.add(typeof body === 'string' ? Buffer.from(body) : body, headers)
+    return builder.build()
+  }
+
+  /** One batch with the events of all, in order. A single batch is handed back as it is; several are copied into one buffer. */
+  static concat(batches: readonly EventBatch[]): EventBatch {
+    const [first] = batches
+    if (!first) return EventBatch.empty
+    if (batches.length === 1) return first
+    const builder = new BatchBuilder(
+      batches.reduce((sum, batch) => sum + batch.bodyBytes, 0),
+      batches.reduce((sum, batch) => sum + batch.count, 0),
+    )
+    for (const batch of batches) builder.addBatch(batch)
+    return builder.build()
+  }
+
+  /** Sum of the body lengths in bytes; headers and gaps do not count. */
+  get bodyBytes(): number {
+    if (this.#bodyBytes < 0) {
+      let sum = 0
+      for (let i = 0; i < this.count; i++) sum += (this.ends[i] as number) - (this.starts[i] as number)
+      this.#bodyBytes = sum
+    }
+    return this.#bodyBytes
+  }
+
+  /** Body i as a view on the shared bytes, not a copy. */
+  bodyAt(index: number): Uint8Array {
+    return this.body.subarray(this.starts[index], this.ends[index])
+  }
+
+  /** Header `name` of event i, or undefined. */
+  headerAt(name: string, index: number): string | undefined {
+    const column = this.headers.get(name)
+    return typeof column === 'object' ? column[index] : column
+  }
+
+  /** All headers of event i. */
+  headersAt(index: number): Record<string, string> {
+    const headers: Record<string, string> = {}
+    for (const [name, column] of this.headers) {
+      const value = typeof column === 'string' ? column : column[index]
+      if (value !== undefined) headers[name] = value
+    }
+    return headers
+  }
+
+  /** A view of one event. */
+  event(index: number): Event {
+    return { headers: this.headersAt(index), body: this.bodyAt(index) }
+  }
+
+  *events(): IterableIterator<Event> {
+    for (let i = 0; i < this.count; i++) yield this.event(i)
+  }
+
+  /** Events from `start` up to, not including, `end`, sharing the bytes. */
+  slice(start: number, end = this.count): EventBatch {
+    if (start <= 0 && end >= this.count) return this
+    return new EventBatch(
+      this.body,
+      this.starts.subarray(start, end),
+      this.ends.subarray(start, end),
+      mapColumns(this.headers, (column) => column.slice(start, end)),
+    )
+  }
+
+  /** The events at `indices`, in that order, sharing the bytes. */
+  select(indices: ArrayLike<number>): EventBatch {
+    const starts = new Uint32Array(indices.length)
+    const ends = new Uint32Array(indices.length)
+    for (let i = 0; i < indices.length; i++) {
+      starts[i] = this.starts[indices[i] as number] as number
+      ends[i] = this.ends[indices[i] as number] as number
+    }
+    return new EventBatch(
+      this.body,
+      starts,
+      ends,
+      mapColumns(this.headers, (column) => Array.from(indices, (index) => column[index])),
+    )
+  }
+
+  /** The same events with one header set; undefined takes the header away. */
+  withHeader(name: string, column: HeaderColumn | undefined): EventBatch {
+    const headers = new Map(this.headers)
+    if (column === undefined) headers.delete(name)
+    else headers.set(name, column)
+    return new EventBatch(this.body, this.starts, this.ends, headers)
+  }
+
+  /** The same events, holding no more memory than their bodies need; a batch that wastes little is handed back as it is. */
+  compact(): EventBatch {
+    if (this.body.buffer.byteLength <= 2 * this.bodyBytes + compactSlackBytes) return this
+    const builder = new BatchBuilder(this.bodyBytes, this.count)
+    builder.addBatch(this)
+    return builder.build()
+  }
+}
+
+/** Memory a batch may hold beyond twice its bodies before it is worth a copy. */
+const compactSlackBytes = 1024
+
+function mapColumns(
+  headers: ReadonlyMap<string, HeaderColumn>,
+  pick: (column: readonly (string | undefined)[]) => readonly (string | undefined)[],
+): ReadonlyMap<string, HeaderColumn> {
+  if (headers.size === 0) return headers
+  const picked = new Map<string, HeaderColumn>()
+  for (const [name, column] of headers) picked.set(name, typeof column === 'string' ? column : pick(column))
+  return picked
+}
+
+/** A header column while it is built: one text for the first `through` events as long as they agree, one value per event after that. */
+interface GrowingColumn {
+  readonly shared: string
+  through: number
+  values: (string | undefined)[] | undefined
+}
+
+/** Collects events by copying them into one growing buffer. `build` hands the batch over and starts afresh. */
+export class BatchBuilder {
+  #body: Buffer
+  #used = 0
+  #starts: Uint32Array
+  #ends: Uint32Array
+  #count = 0
+  #headers = new Map<string, GrowingColumn>()
+
+  constructor(bytesHint = 1024, countHint = 16) {
+    this.#body = Buffer.allocUnsafeSlow(Math.max(16, bytesHint))
+    this.#starts = new Uint32Array(Math.max(1, countHint))
+    this.#ends = new Uint32Array(Math.max(1, countHint))
+  }
+
+  /** Events collected so far. */
+  get count(): number {
+    return this.#count
+  }
+
+  /** Body bytes collected so far. */
+  get bytes(): number {
+    return this.#used
+  }
+
+  /** Appends one event, copying its body. */
+  add(body: Uint8Array, headers?: Readonly<Record<string, string | undefined>>): void {
+    this.addRange(body, 0, body.length)
+    if (headers)
+      for (const name of Object.keys(headers)) {
+        const value = headers[name]
+        if (value !== undefined) this.setHeader(name, value)
+      }
+  }
+
+  /** Appends one event whose body is `from[start .. end)`, copying it. */
+  addRange(from: Uint8Array, start: number, end: number): void {
+    const length = end - start
+    if (this.#used + length > this.#body.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(this.#used + length, 2 * this.#body.length))
+      this.#body.copy(grown, 0, 0, this.#used)
+      this.#body = grown
+    }
+    if (this.#count === this.#starts.length) {
+      this.#starts = grow(this.#starts)
+      this.#ends = grow(this.#ends)
+    }
+    this.#body.set(start === 0 && end === from.length ? from : from.subarray(start, end), this.#used)
+    this.#starts[this.#count] = this.#used
+    this.#used += length
+    this.#ends[this.#count] = this.#used
+    this.#count++
+  }
+
+  /** Sets a header of the event that was added last. */
+  setHeader(name: string, value: string): void {
+    this.#setHeaders(name, this.#count - 1, this.#count, value)
+  }
+
+  /** Appends every event of another batch, copying its bodies. */
+  addBatch(batch: EventBatch): void {
+    const first = this.#count
+    for (let i = 0; i < batch.count; i++) this.addRange(batch.body, batch.starts[i] as number, batch.ends[i] as number)
+    for (const [name, column] of batch.headers) {
+      if (typeof column === 'string') this.#setHeaders(name, first, this.#count, column)
+      else
+        for (let i = 0; i < batch.count; i++) {
+          const value = column[i]
+          if (value !== undefined) this.#setHeaders(name, first + i, first + i + 1, value)
+        }
+    }
+  }
+
+  /** The collected events as a batch; the builder is empty afterwards. */
+  build(): EventBatch {
+    const headers = new Map<string, HeaderColumn>()
+    for (const [name, column] of this.#headers) headers.set(name, this.#finish(column))
+    const batch = new EventBatch(
+      this.#body.subarray(0, this.#used),
+      this.#starts.subarray(0, this.#count),
+      this.#ends.subarray(0, this.#count),
+      headers,
+    )
+    this.#body = Buffer.allocUnsafeSlow(Math.max(16, this.#used))
+    this.#starts = new Uint32Array(this.#starts.length)
+    this.#ends = new Uint32Array(this.#ends.length)
+    this.#headers = new Map()
+    this.#used = 0
+    this.#count = 0
+    return batch
+  }
+
+  #setHeaders(name: string, from: number, to: number, value: string): void {
+    if (to <= from) return
+    const column = this.#headers.get(name)
+    if (!column) {
+      this.#headers.set(name, {
+        shared: value,
+        through: from === 0 ? to : 0,
+        values: from === 0 ? undefined : spread([], from, to, value),
+      })
+    } else if (!column.values && column.through === from && column.shared === value) {
+      column.through = to
+    } else {
+      column.values = spread(column.values ?? new Array(column.through).fill(column.shared), from, to, value)
+    }
+  }
+
+  #finish(column: GrowingColumn): HeaderColumn {
+    if (!column.values && column.through === this.#count) return column.shared
+    const values = column.values ?? new Array(column.through).fill(column.shared)
+    while (values.length < this.#count) values.push(undefined)
+    return values
+  }
+}
+
+/** Writes `value` at [from, to), filling what lies before with undefined. */
+function spread(values: (string | undefined)[], from: number, to: number, value: string): (string | undefined)[] {
+  while (values.length < from) values.push(undefined)
+  for (let i = from; i < to; i++) values[i] = value
+  return values
+}
+
+function grow(column: Uint32Array): Uint32Array {
+  const grown = new Uint32Array(2 * column.length)
+  grown.set(column)
+  return grown
+}
