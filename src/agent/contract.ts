@@ -1,0 +1,292 @@
+import type { Clock } from '../core/clock.ts'
+import type { EventBatch } from '../core/event-batch.ts'
+import type { Random } from '../core/random.ts'
+import type { ChannelCounters, SinkCounters, SourceCounters } from '../monitor/counters.ts'
+import type { Logger } from '../monitor/logger.ts'
+import type { Severity } from '../spec/finding.ts'
+import type { Options, OptionTable } from '../spec/option.ts'
+
+export type { Clock, Timer } from '../core/clock.ts'
+export { FlumeError } from '../core/error.ts'
+export { BatchBuilder, EventBatch, type HeaderColumn } from '../core/event-batch.ts'
+
+/** What an agent was started with, beyond its configuration file. */
+export interface AgentSettings {
+  /** File-system addresses served from local folders (`--mount hdfs://namenode:8020=./data/hdfs`). */
+  readonly mounts: ReadonlyMap<string, string>
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** `-Dkey=value` of the command line. */
+  readonly properties: ReadonlyMap<string, string>
+}
+
+interface ComponentContext {
+  /** The component's name in the configuration, such as `r1`. */
+  readonly name: string
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Logger
+  readonly settings: AgentSettings
+}
+
+// ── Sources ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** What became of events that were delivered one by one. */
+export interface Delivered {
+  /** Events kept by every required channel: the first `accepted` of the batch. */
+  readonly accepted: number
+  /** Why the event after those was refused; absent when all were accepted. */
+  readonly error?: Error
+}
+
+export interface SourceContext extends ComponentContext {
+  readonly counters: SourceCounters
+  /** Aborts when the source must stop. Stop reading, finish what is being delivered, return from `run`. */
+  readonly signal: AbortSignal
+  /**
+   * Hands a batch over as one transaction: runs the interceptors and the selector, then puts. Resolves when every
+   * required channel has committed; that promise is the acknowledgement and the back-pressure. Rejects CHANNEL_FULL or
+   * BATCH_TOO_LARGE (Flume: a batch above transactionCapacity fails whole, S-02); nothing may be acknowledged then.
+   */
+  deliver(batch: EventBatch): Promise<void>
+  /**
+   * Hands events over as if each were a transaction of its own (Flume's netcat, syslog: S-23, S-50), in as few puts as
+   * capacity allows. Stops at the first refusal. Never rejects.
+   */
+  deliverEach(batch: EventBatch): Promise<Delivered>
+  /** Most events that `deliver` takes at once: the smallest transactionCapacity among the source's channels. */
+  readonly transactionCapacity: number
+  /** To be called once the source takes input; `where` is what people should see, such as `localhost:44444`. */
+  ready(where: string): void
+  /** Lines typed on the agent's own terminal, for the one source that gets them; each chunk is raw bytes. */
+  readonly console: AsyncIterable<Uint8Array> | undefined
+}
+
+export interface Source {
+  /**
+   * Runs until the context's signal aborts. Everything acquired is released before it settles. A throw means
+   * "start me again after back-off" (Flume tries again every 3 s, M-03).
+   */
+  run(): Promise<void>
+}
+
+// ── Channels ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export interface ChannelContext extends ComponentContext {
+  readonly counters: ChannelCounters
+}
+
+/** Nobody outside a channel writes begin, commit, rollback or close: a hand-over is a scope. */
+export interface Channel {
+  /** Most events of one put or take. */
+  readonly transactionCapacity: number
+  readonly capacity: number
+  /** Events held now, those lent out included. */
+  readonly size: number
+  /** How many events a put could take now without waiting, as far as is known; a hint, not a promise. */
+  readonly room: number
+
+  /** Opens the channel; rejects when it cannot keep its promise (a locked directory, a damaged log). */
+  start?(): Promise<void>
+  /** Resolves when the batch is kept by this channel's promise; rejects CHANNEL_FULL when no room appears in time, BATCH_TOO_LARGE above transactionCapacity. */
+  put(batch: EventBatch): Promise<void>
+  /**
+   * Lends up to `max` events. `use` returned: they are gone. Thrown: they are back, in order, ahead of newer ones, and
+   * the rejection is handed on. Nothing to lend in time, or the signal aborted: `use` is not called, the answer is
+   * undefined. Takes may overlap; each lends its own events.
+   */
+  take<T>(max: number, use: (batch: EventBatch) => Promise<T>, signal?: AbortSignal): Promise<T | undefined>
+  /** Ends the channel; puts and takes reject CLOSED afterwards. */
+  stop?(): Promise<void>
+}
+
+// ── Sinks ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export interface SinkContext extends ComponentContext {
+  readonly counters: SinkCounters
+}
+
+/** A sink that is handed batches. The runner owns the loop, the take, the back-off and the counters of batches and events. */
+export interface Sink {
+  /** Most events that one `write` wants. */
+  readonly batchSize: number
+  /** Opens what can be opened early. A rejection is logged and tried again (M-03). */
+  start?(): Promise<void>
+  /** Called before each take; a rejection leaves the events in the channel (Flume's avro sink, K-05a). */
+  connect?(): Promise<void>
+  /** Returning means delivered: the events leave the channel. A throw brings them back and pauses the runner. */
+  write(batch: EventBatch): Promise<void>
+  /** Closes everything; called once no write is under way. */
+  stop?(): Promise<void>
+}
+
+/** A sink whose peer pulls (Spark's polling receiver): it owns its takes. */
+export interface PulledSink {
+  /** Serves until the signal aborts; a throw means "start me again after back-off". */
+  serve(channel: Pick<Channel, 'take' | 'transactionCapacity'>, signal: AbortSignal): Promise<void>
+}
+
+// ── Interceptors, selectors, serializers, deserializers ────────────────────────────────────────────────────────────
+
+/** Changes or filters a batch; synchronous, no I/O. What it leaves out is dropped and reported as accepted (P-06). */
+export interface Interceptor {
+  intercept(batch: EventBatch): EventBatch
+  close?(): void
+}
+
+export interface SelectorContext extends ComponentContext {
+  /** Names of the source's channels, in the order of its `channels` list. */
+  readonly channels: readonly string[]
+}
+
+/** Events of a batch for one channel. The failure of an optional channel is only logged (P-03). */
+export interface Route {
+  readonly channel: string
+  readonly batch: EventBatch
+  readonly required: boolean
+}
+
+/** Decides which channels get which events. */
+export interface Selector {
+  route(batch: EventBatch): readonly Route[]
+}
+
+/** Turns batches into the bytes of a file. */
+export interface Serializer {
+  /** Bytes at the start of a new file. */
+  begin(): Uint8Array
+  /** The batch's bytes; one allocation at most, none where ranges serve. */
+  encode(batch: EventBatch): Uint8Array
+  /** Bytes at the end of a file that is closed in order. */
+  end(): Uint8Array
+  /** True when `encode` after reopening an existing file would continue it correctly. */
+  readonly appendable: boolean
+}
+
+/** Cuts a file's bytes into events. */
+export interface Deserializer {
+  /** The next events, up to `max`, and the offset in bytes just behind them; undefined at the end of the file. */
+  read(max: number): Promise<{ readonly batch: EventBatch; readonly offset: number } | undefined>
+}
+
+/** An open file as a deserializer sees it. */
+export interface DeserializerInput {
+  readonly path: string
+  readonly sizeBytes: number
+  /** Where reading starts: 0, or what an earlier `read` returned as `offset`. */
+  readonly offset: number
+  /** Reads into `target` at `position`; resolves to the bytes read, 0 at the end. */
+  read(target: Uint8Array, position: number): Promise<number>
+  readonly log: Logger
+}
+
+// ── Specs: what a component is, said once ──────────────────────────────────────────────────────────────────────────
+
+/** Something wrong between options that are each right on their own. */
+export interface OptionProblem {
+  /** The option it is about. */
+  readonly option: string
+  readonly severity?: Severity
+  readonly code?: string
+  readonly message: string
+  readonly hint?: string
+}
+
+interface SpecBase<S extends OptionTable> {
+  /** The name users write: Flume's alias, or the class's short name where Flume has no alias. */
+  readonly type: string
+  /** Flume's class name and spoken names that mean the same. */
+  readonly aliases: readonly string[]
+  readonly summary: string
+  readonly options: S
+  /** Rules between options. */
+  check?(options: Options<S>): readonly OptionProblem[]
+  /** Where the component stands, in a few words for the start-up lines, such as `localhost:44444`. */
+  describe?(options: Options<S>): string
+}
+
+export interface SourceSpec<S extends OptionTable = OptionTable> extends SpecBase<S> {
+  readonly kind: 'source'
+  /** The option whose value is checked against the channels' transactionCapacity (C-21). */
+  readonly batchSizeOption?: keyof S & string
+  /** The agent's terminal may be read as this source's input. */
+  readonly takesConsole?: boolean
+  create(options: Options<S>, context: SourceContext): Source | Promise<Source>
+}
+
+export interface ChannelSpec<S extends OptionTable = OptionTable> extends SpecBase<S> {
+  readonly kind: 'channel'
+  /** The option that limits a transaction; absent when the channel has no such limit (C-21). */
+  readonly transactionCapacityOption?: keyof S & string
+  readonly capabilities: {
+    /** Acknowledged events outlive the process. */
+    readonly durable: boolean
+    readonly ordered: boolean
+    readonly overlappingTakes: boolean
+  }
+  create(options: Options<S>, context: ChannelContext): Channel | Promise<Channel>
+}
+
+export interface SinkSpec<S extends OptionTable = OptionTable> extends SpecBase<S> {
+  readonly kind: 'sink'
+  readonly batchSizeOption?: keyof S & string
+  create(options: Options<S>, context: SinkContext): Sink | PulledSink | Promise<Sink | PulledSink>
+}
+
+export interface InterceptorSpec<S extends OptionTable = OptionTable> extends SpecBase<S> {
+  readonly kind: 'interceptor'
+  create(options: Options<S>, context: ComponentContext): Interceptor | Promise<Interceptor>
+}
+
+export interface SelectorSpec<S extends OptionTable = OptionTable> extends SpecBase<S> {
+  readonly kind: 'selector'
+  create(options: Options<S>, context: SelectorContext): Selector | Promise<Selector>
+}
+
+export interface SerializerSpec<S extends OptionTable = OptionTable> extends SpecBase<S> {
+  readonly kind: 'serializer'
+  create(options: Options<S>, context: { readonly log: Logger }): Serializer | Promise<Serializer>
+}
+
+export interface DeserializerSpec<S extends OptionTable = OptionTable> extends SpecBase<S> {
+  readonly kind: 'deserializer'
+  create(options: Options<S>, input: DeserializerInput): Deserializer | Promise<Deserializer>
+}
+
+export type ComponentSpec =
+  | SourceSpec
+  | ChannelSpec
+  | SinkSpec
+  | InterceptorSpec
+  | SelectorSpec
+  | SerializerSpec
+  | DeserializerSpec
+export type ComponentKind = ComponentSpec['kind']
+
+/** A source spec whose `create` sees its options typed; the list holds it without those types. */
+export function defineSource<S extends OptionTable>(spec: Omit<SourceSpec<S>, 'kind'>): SourceSpec {
+  return { ...spec, kind: 'source' } as unknown as SourceSpec
+}
+
+export function defineChannel<S extends OptionTable>(spec: Omit<ChannelSpec<S>, 'kind'>): ChannelSpec {
+  return { ...spec, kind: 'channel' } as unknown as ChannelSpec
+}
+
+export function defineSink<S extends OptionTable>(spec: Omit<SinkSpec<S>, 'kind'>): SinkSpec {
+  return { ...spec, kind: 'sink' } as unknown as SinkSpec
+}
+
+export function defineInterceptor<S extends OptionTable>(spec: Omit<InterceptorSpec<S>, 'kind'>): InterceptorSpec {
+  return { ...spec, kind: 'interceptor' } as unknown as InterceptorSpec
+}
+
+export function defineSelector<S extends OptionTable>(spec: Omit<SelectorSpec<S>, 'kind'>): SelectorSpec {
+  return { ...spec, kind: 'selector' } as unknown as SelectorSpec
+}
+
+export function defineSerializer<S extends OptionTable>(spec: Omit<SerializerSpec<S>, 'kind'>): SerializerSpec {
+  return { ...spec, kind: 'serializer' } as unknown as SerializerSpec
+}
+
+export function defineDeserializer<S extends OptionTable>(spec: Omit<DeserializerSpec<S>, 'kind'>): DeserializerSpec {
+  return { ...spec, kind: 'deserializer' } as unknown as DeserializerSpec
+}
