@@ -85,7 +85,6 @@ function readableLine(json: string): string {
 
 /** Control characters as visible escapes: what a stranger sends must not move the reader's cursor. */
 export function escapeControls(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is being escaped
   return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, (character) =>
     character === '\t' ? character : `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
   )

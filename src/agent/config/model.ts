@@ -1,0 +1,43 @@
+import type { ChannelSpec, InterceptorSpec, SelectorSpec, SinkSpec, SourceSpec } from '../contract.ts'
+
+/** Values as a spec's `create` takes them. */
+export type OptionValues = Readonly<Record<string, unknown>>
+
+/** The agent that would run: only what survived the checks, every type resolved, every option read. */
+export interface AgentModel {
+  readonly name: string
+  readonly channels: readonly ChannelModel[]
+  readonly sources: readonly SourceModel[]
+  readonly sinks: readonly SinkModel[]
+}
+
+interface ComponentModel {
+  readonly name: string
+  readonly options: OptionValues
+  /** The keys and values as configured, in one canonical text: equal texts mean "nothing changed", for reload. */
+  readonly fingerprint: string
+}
+
+export interface ChannelModel extends ComponentModel {
+  readonly spec: ChannelSpec
+}
+
+export interface SourceModel extends ComponentModel {
+  readonly spec: SourceSpec
+  /** Names of channels in the model, in the order of the `channels` list. */
+  readonly channels: readonly string[]
+  readonly selector: { readonly spec: SelectorSpec; readonly options: OptionValues }
+  readonly interceptors: readonly {
+    readonly name: string
+    readonly spec: InterceptorSpec
+    readonly options: OptionValues
+  }[]
+}
+
+export interface SinkModel extends ComponentModel {
+  readonly spec: SinkSpec
+  /** Name of a channel in the model. */
+  readonly channel: string
+  /** Most events per take where the sink's own default is above the channel's transactionCapacity. */
+  readonly batchLimit: number | undefined
+}
