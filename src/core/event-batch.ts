@@ -137,17 +137,36 @@ export class EventBatch {
     return new EventBatch(this.body, this.starts, this.ends, headers)
   }
 
-  /** The same events, holding no more memory than their bodies need; a batch that wastes little is handed back as it is. */
+  /** The same events, keeping no more memory alive than a small multiple of their bodies; a batch that wastes little is handed back as it is. */
   compact(): EventBatch {
-    if (this.body.buffer.byteLength <= 2 * this.bodyBytes + compactSlackBytes) return this
-    const builder = new BatchBuilder(this.bodyBytes, this.count)
-    builder.addBatch(this)
-    return builder.build()
+    if (this.count === 0) return EventBatch.empty
+    if (this.body.buffer.byteLength <= wasteRatioMax * this.bodyBytes + wasteBytesMax) return this
+    const first = this.starts[0] as number
+    const span = (this.ends[this.count - 1] as number) - first
+    const dense = span >= this.bodyBytes && span <= 2 * this.bodyBytes + wasteBytesMax
+    if (!dense || !this.#isWithin(first, first + span)) {
+      const builder = new BatchBuilder(this.bodyBytes, this.count)
+      builder.addBatch(this)
+      return builder.build()
+    }
+    // Lines of a chunk lie close together: one copy of their span, newlines and all, beats one copy a line.
+    const shift = (offset: number): number => offset - first
+    const body = Buffer.allocUnsafeSlow(span)
+    body.set(this.body.subarray(first, first + span))
+    return new EventBatch(body, this.starts.map(shift), this.ends.map(shift), this.headers)
+  }
+
+  #isWithin(from: number, to: number): boolean {
+    for (let i = 0; i < this.count; i++) {
+      if ((this.starts[i] as number) < from || (this.ends[i] as number) > to) return false
+    }
+    return true
   }
 }
 
-/** Memory a batch may hold beyond twice its bodies before it is worth a copy. */
-const compactSlackBytes = 1024
+/** Memory a batch may keep alive for each byte of its bodies, and in all, before it is worth a copy. */
+const wasteRatioMax = 4
+const wasteBytesMax = 1024
 
 function mapColumns(
   headers: ReadonlyMap<string, HeaderColumn>,
