@@ -85,12 +85,13 @@ export class EventBatch {
 
   /** All headers of event i. */
   headersAt(index: number): Record<string, string> {
-    const headers: Record<string, string> = {}
+    const entries: [string, string][] = []
     for (const [name, column] of this.headers) {
       const value = typeof column === 'string' ? column : column[index]
-      if (value !== undefined) headers[name] = value
+      if (value !== undefined) entries.push([name, value])
     }
-    return headers
+    // Not by assignment: a stranger may send a header named __proto__.
+    return Object.fromEntries(entries)
   }
 
   /** A view of one event. */

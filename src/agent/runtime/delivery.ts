@@ -33,31 +33,26 @@ export class Delivery {
   /** One transaction: resolves when every required channel has committed, rejects with the first refusal (P-02). */
   async deliver(batch: EventBatch): Promise<void> {
     if (batch.count === 0) return
-    const { counters } = this.#parts
-    counters.eventReceived += batch.count
-    this.#underWay++
-    try {
-      await this.#put(batch)
-      counters.eventAccepted += batch.count
-    } catch (error) {
-      counters.channelWriteFail++
-      throw error
-    } finally {
-      if (--this.#underWay === 0) for (const resolve of this.#idle.splice(0)) resolve()
-    }
+    this.#parts.counters.eventReceived += batch.count
+    await this.#transact(batch)
   }
 
   /** As if each event were a transaction of its own, in as few puts as the channels have room for. Never rejects. */
   async deliverEach(batch: EventBatch): Promise<Delivered> {
+    const { counters } = this.#parts
     let accepted = 0
     let pieceMax = this.transactionCapacity
     while (accepted < batch.count) {
       const piece = batch.slice(accepted, accepted + Math.min(pieceMax, this.#room()))
       try {
-        await this.deliver(piece)
+        await this.#transact(piece)
+        counters.eventReceived += piece.count
         accepted += piece.count
       } catch (error) {
-        if (piece.count === 1) return { accepted, error: asError(error) }
+        if (piece.count === 1) {
+          counters.eventReceived++
+          return { accepted, error: asError(error) }
+        }
         // The room was a guess (bytes, another source): find out event by event which one is refused.
         pieceMax = 1
       }
@@ -78,6 +73,20 @@ export class Delivery {
     let room = Number.MAX_SAFE_INTEGER
     for (const channel of this.#parts.channels.values()) room = Math.min(room, channel.room)
     return Math.max(1, room)
+  }
+
+  async #transact(batch: EventBatch): Promise<void> {
+    const { counters } = this.#parts
+    this.#underWay++
+    try {
+      await this.#put(batch)
+      counters.eventAccepted += batch.count
+    } catch (error) {
+      counters.channelWriteFail++
+      throw error
+    } finally {
+      if (--this.#underWay === 0) for (const resolve of this.#idle.splice(0)) resolve()
+    }
   }
 
   async #put(received: EventBatch): Promise<void> {

@@ -1,0 +1,254 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { AgentModel } from '../../../src/agent/config/model.ts'
+import { FlumeError } from '../../../src/agent/contract.ts'
+import { Agent } from '../../../src/agent/runtime/agent.ts'
+import { createLogger } from '../../../src/monitor/logger.ts'
+import { ManualClock, settle } from '../../../src/testing/manual-clock.ts'
+import { bodies, numbered } from '../../support/batches.ts'
+import { agentModel, HandSource, memoryModel, RecordingSink, sinkModel, sourceModel } from '../../support/components.ts'
+
+async function running(model: AgentModel) {
+  const clock = new ManualClock()
+  const lines: string[] = []
+  const log = createLogger({
+    stream: { write: (line) => lines.push((JSON.parse(line) as { message: string }).message) },
+    readable: false,
+  })
+  const agent = new Agent(model, { log, clock })
+  await agent.start()
+  await settle()
+  return { agent, clock, lines }
+}
+
+function oneFlow(limits: { capacity?: number; transactionCapacity?: number } = {}) {
+  const source = new HandSource()
+  const sink = new RecordingSink()
+  const model = agentModel({
+    channels: [memoryModel('c1', limits)],
+    sources: [sourceModel('r1', source.spec, ['c1'])],
+    sinks: [sinkModel('k1', sink.spec, 'c1')],
+  })
+  return { source, sink, model }
+}
+
+describe('agent', () => {
+  it('moves what a source delivers through the channel to the sink', async () => {
+    const { source, sink, model } = oneFlow()
+    const { agent } = await running(model)
+    await source.context?.deliver(bodies('a', 'b'))
+    await settle()
+    assert.deepEqual(sink.written, ['a', 'b'])
+    await agent.stop()
+    assert.deepEqual(agent.summary, {
+      sources: [{ name: 'r1', accepted: 2, refused: 0 }],
+      channels: [{ name: 'c1', held: 0, durable: false }],
+      sinks: [{ name: 'k1', delivered: 2 }],
+    })
+  })
+
+  it('pauses 1, 2, 3, 4, 5, 5 s after failures that may pass, and starts again at 1 s after a success (M-06)', async () => {
+    const { source, sink, model } = oneFlow()
+    const { agent, clock } = await running(model)
+    for (let round = 0; round < 2; round++) {
+      sink.failure = new FlumeError('IO', 'not now', { retry: true })
+      sink.attempts = 0
+      await source.context?.deliver(bodies('a'))
+      await settle()
+      assert.equal(sink.attempts, 1)
+      let attempts = 1
+      for (const pauseMs of [1000, 2000, 3000, 4000, 5000, 5000]) {
+        await clock.advance(pauseMs - 1)
+        assert.equal(sink.attempts, attempts, `before ${pauseMs} ms are over`)
+        await clock.advance(1)
+        assert.equal(sink.attempts, ++attempts, `after ${pauseMs} ms`)
+      }
+      sink.failure = undefined
+      await clock.advance(5000)
+    }
+    assert.deepEqual(sink.written, ['a', 'a'])
+    await agent.stop()
+  })
+
+  it('pauses 5 s after any other failure, says it once, and says when it delivers again (M-06)', async () => {
+    const { source, sink, model } = oneFlow()
+    const { agent, clock, lines } = await running(model)
+    sink.failure = new Error('broken')
+    await source.context?.deliver(bodies('a'))
+    await clock.advance(4 * 5000)
+    assert.equal(sink.attempts, 5)
+    sink.failure = undefined
+    await clock.advance(5000)
+    assert.deepEqual(lines, ['broken; the events stay in the channel, trying again', 'delivers again after 5 failures'])
+    await agent.stop()
+  })
+
+  it('starts a failed source again every 3 s until it runs (M-03)', async () => {
+    const { source, model } = oneFlow()
+    source.failures = [new Error('the port is in use'), new Error('the port is in use')]
+    const { agent, clock, lines } = await running(model)
+    assert.equal(source.runs, 1)
+    await clock.advance(3000)
+    assert.equal(source.runs, 2)
+    await clock.advance(3000)
+    assert.equal(source.runs, 3)
+    assert.equal((await agent.ready()).get('r1'), 'the test')
+    assert.deepEqual(lines, ['the port is in use; trying again every 3 s', 'takes input at the test after 2 failures'])
+    await agent.stop()
+  })
+
+  it('leaves a source stopped that says it must not go on', async () => {
+    const { source, model } = oneFlow()
+    source.failures = [new FlumeError('INVALID_STATE', 'the file was changed')]
+    const { agent, clock, lines } = await running(model)
+    await clock.advance(10_000)
+    assert.equal(source.runs, 1)
+    assert.match(lines.join(), /the file was changed; the source stays stopped/)
+    assert.equal((await agent.ready()).get('r1'), undefined)
+    await agent.stop()
+  })
+
+  it('lets sinks empty memory channels before it stops, so that nothing acknowledged is lost', async () => {
+    const { source, sink, model } = oneFlow()
+    const { agent, clock } = await running(model)
+    sink.failure = new FlumeError('IO', 'not now', { retry: true })
+    await source.context?.deliver(numbered(0, 50))
+    await settle()
+    const stopped = agent.stop()
+    await settle()
+    assert.equal(sink.stopped, false)
+    sink.failure = undefined
+    await clock.advance(1000)
+    await stopped
+    assert.equal(sink.written.length, 50)
+    assert.equal(sink.stopped, true)
+    assert.equal(agent.atRisk, 0)
+  })
+
+  it('gives up emptying after the time it was given and says what is left', async () => {
+    const { source, sink, model } = oneFlow()
+    const { agent, clock } = await running(model)
+    sink.failure = new FlumeError('IO', 'not now', { retry: true })
+    await source.context?.deliver(numbered(0, 50))
+    const stopped = agent.stop(10_000)
+    await clock.advance(10_000)
+    await stopped
+    assert.equal(sink.stopped, true)
+    assert.equal(agent.atRisk, 50)
+  })
+
+  it('may be stopped twice, and before it was started', async () => {
+    const { sink, model } = oneFlow()
+    const agent = new Agent(model, { log: createLogger({ level: 'silent' }), clock: new ManualClock() })
+    await Promise.all([agent.stop(), agent.stop()])
+    assert.equal(sink.attempts, 0)
+    const { agent: started } = await running(oneFlow().model)
+    await Promise.all([started.stop(), started.stop()])
+  })
+
+  it('limits a sink whose own batch is above the transactionCapacity of its channel', async () => {
+    const { source, sink, model } = oneFlow()
+    const { agent } = await running({ ...model, sinks: [sinkModel('k1', sink.spec, 'c1', 10)] })
+    await source.context?.deliver(numbered(0, 35))
+    await settle()
+    assert.deepEqual(sink.batches, [10, 10, 10, 5])
+    await agent.stop()
+  })
+})
+
+describe('delivery', () => {
+  function twoChannels(optional: string[] = []) {
+    const source = new HandSource()
+    const sink = new RecordingSink()
+    const model = agentModel({
+      channels: [
+        memoryModel('c1', { capacity: 5, transactionCapacity: 5 }),
+        memoryModel('c2', { capacity: 2, transactionCapacity: 2 }),
+      ],
+      sources: [sourceModel('r1', source.spec, ['c1', 'c2'], { optional })],
+      sinks: [sinkModel('k1', sink.spec, 'c1')],
+    })
+    return { source, sink, model }
+  }
+
+  it('resolves when every required channel has committed and rejects when one refuses (P-01, P-02)', async () => {
+    const { source, model, sink } = twoChannels()
+    const { agent, clock } = await running(model)
+    await source.context?.deliver(numbered(0, 2))
+    const refused = assert.rejects(source.context?.deliver(numbered(2, 1)) as Promise<void>, { code: 'CHANNEL_FULL' })
+    await clock.advance(3000)
+    await refused
+    // The first channel had committed already: that is where a retry doubles.
+    assert.deepEqual(sink.written, ['0', '1', '2'])
+    await agent.stop()
+  })
+
+  it('only logs what an optional channel refuses (P-03)', async () => {
+    const { source, model, sink } = twoChannels(['c2'])
+    const { agent, clock, lines } = await running(model)
+    await source.context?.deliver(numbered(0, 2))
+    const delivered = source.context?.deliver(numbered(2, 1))
+    await clock.advance(3000)
+    await delivered
+    assert.deepEqual(sink.written, ['0', '1', '2'])
+    assert.match(lines.join(), /optional channel c2 did not take 1 events/)
+    await agent.stop()
+  })
+
+  it('lets in exactly as many single events as there is room for, whatever the batch was (S-23)', async () => {
+    const source = new HandSource()
+    const model = agentModel({
+      channels: [memoryModel('c1', { capacity: 10, transactionCapacity: 4 })],
+      sources: [sourceModel('r1', source.spec, ['c1'])],
+      sinks: [],
+    })
+    const { agent, clock } = await running(model)
+    const delivered = source.context?.deliverEach(numbered(0, 25))
+    await clock.advance(3000)
+    const { accepted, error } = (await delivered) ?? { accepted: -1 }
+    assert.equal(accepted, 10)
+    assert.equal((error as FlumeError).code, 'CHANNEL_FULL')
+    assert.deepEqual(agent.summary.sources, [{ name: 'r1', accepted: 10, refused: 1 }])
+    await agent.stop()
+  })
+
+  it('runs interceptors once for a batch and reports what they leave out as accepted (P-06, I-07)', async () => {
+    const { source, sink, model } = oneFlow()
+    let calls = 0
+    const [first] = model.sources
+    const intercepted = {
+      ...model,
+      sources: [
+        {
+          ...(first as AgentModel['sources'][number]),
+          interceptors: [
+            {
+              name: 'i1',
+              options: {},
+              spec: {
+                kind: 'interceptor' as const,
+                type: 'evens',
+                aliases: [],
+                summary: '',
+                options: {},
+                create: () => ({
+                  intercept: (batch: import('../../../src/agent/contract.ts').EventBatch) => {
+                    calls++
+                    return batch.select([0, 2])
+                  },
+                }),
+              },
+            },
+          ],
+        },
+      ],
+    }
+    const { agent } = await running(intercepted)
+    await source.context?.deliver(numbered(0, 4))
+    await settle()
+    assert.deepEqual(sink.written, ['0', '2'])
+    assert.equal(calls, 1)
+    assert.equal(agent.summary.sources[0]?.accepted, 4)
+    await agent.stop()
+  })
+})
