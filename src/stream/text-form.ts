@@ -11,7 +11,8 @@ export function textForm(value: unknown, shape?: Shape): string {
   if (Array.isArray(value)) return arrayForm(value, shape)
   if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('hex')
   if (value instanceof Date) return value.toISOString()
-  if (value instanceof Map) return `{${[...value].map(([key, item]) => `${textForm(key)}: ${textForm(item)}`).join(', ')}}`
+  if (value instanceof Map)
+    return `{${[...value].map(([key, item]) => `${textForm(key)}: ${textForm(item)}`).join(', ')}}`
   if (value instanceof Set) return listForm([...value])
   if (value.toString !== Object.prototype.toString) return String(value)
   return JSON.stringify(value, (_, item) => (typeof item === 'bigint' ? String(item) : item)) ?? String(value)

@@ -33,7 +33,8 @@ function encodeObject(key: object): string {
     return text
   }
   if (key instanceof Date) return `d${key.getTime()};`
-  if (key instanceof Uint8Array) return `b${Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('base64')};`
+  if (key instanceof Uint8Array)
+    return `b${Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('base64')};`
   if (key instanceof Map) return `m${encodeSorted([...key].map(([name, value]) => encodeKey(name) + encodeKey(value)))}`
   if (key instanceof Set) return `e${encodeSorted([...key].map(encodeKey))}`
   const fields = Object.keys(key).map((name) => encodeKey(name) + encodeKey((key as Record<string, unknown>)[name]))

@@ -1,5 +1,5 @@
 import { collectPartition, type Dataset, type Plan } from './plan.ts'
-import { isAsyncIterable, isThenable, type Push, pushAsyncIterable, pushIterable, STOP, type Signal } from './push.ts'
+import { isAsyncIterable, isThenable, type Push, pushAsyncIterable, pushIterable, type Signal, STOP } from './push.ts'
 
 /** Turns the push of the result into the push of the parent's records; called once per pass over a partition. */
 export type Wrap<T, U> = (push: Push<U>, index: number) => Push<T>
@@ -43,7 +43,8 @@ export function flatMapping<T, U>(f: (item: T) => Iterable<U> | PromiseLike<Iter
       }
       return undefined
     }
-    if (isThenable(result)) return Promise.resolve(result).then((items) => pushIterable(items as Iterable<U>, push)) as Signal
+    if (isThenable(result))
+      return Promise.resolve(result).then((items) => pushIterable(items as Iterable<U>, push)) as Signal
     return pushIterable(result as Iterable<U>, push)
   }
 }
@@ -87,7 +88,8 @@ export class PartitionPlan<T, U> implements Plan<U> {
 
   #push(index: number, items: T[], push: Push<U>): Signal {
     const result = this.#f(index, items)
-    if (isThenable(result)) return Promise.resolve(result).then((all) => pushIterable(all as Iterable<U>, push)) as Signal
+    if (isThenable(result))
+      return Promise.resolve(result).then((all) => pushIterable(all as Iterable<U>, push)) as Signal
     if (isAsyncIterable(result)) return pushAsyncIterable(result as AsyncIterable<U>, push)
     return pushIterable(result as Iterable<U>, push)
   }

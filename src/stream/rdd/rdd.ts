@@ -311,7 +311,9 @@ export class RDD<T> implements Dataset<T> {
   /** Records side by side; both need the same number of partitions with the same number of records in each. */
   zip<U>(other: RDD<U>): RDD<[T, U]> {
     if (other.partitionCount !== this.partitionCount) {
-      throw new Error(`Can't zip RDDs with unequal numbers of partitions: ${this.partitionCount}, ${other.partitionCount}`)
+      throw new Error(
+        `Can't zip RDDs with unequal numbers of partitions: ${this.partitionCount}, ${other.partitionCount}`,
+      )
     }
     const plan = new PartitionPlan<T, [T, U]>(this, async (index, items) => {
       const others = await collectPartition(other, index)
@@ -375,13 +377,25 @@ export class RDD<T> implements Dataset<T> {
   }
 
   reduceByKey<K, V>(this: RDD<[K, V]>, f: (a: V, b: V) => V, partitions?: number | Partitioner): RDD<[K, V]> {
-    return this.combine({ operation: 'reduceByKey', create: (value) => value, mergeValue: f, mergeCombiners: f }, partitions)
+    return this.combine(
+      { operation: 'reduceByKey', create: (value) => value, mergeValue: f, mergeCombiners: f },
+      partitions,
+    )
   }
 
-  foldByKey<K, V>(this: RDD<[K, V]>, zero: V, partitions?: number | Partitioner): (f: (a: V, b: V) => V) => RDD<[K, V]> {
+  foldByKey<K, V>(
+    this: RDD<[K, V]>,
+    zero: V,
+    partitions?: number | Partitioner,
+  ): (f: (a: V, b: V) => V) => RDD<[K, V]> {
     return (f) =>
       this.combine(
-        { operation: 'foldByKey', create: (value) => f(structuredClone(zero), value), mergeValue: f, mergeCombiners: f },
+        {
+          operation: 'foldByKey',
+          create: (value) => f(structuredClone(zero), value),
+          mergeValue: f,
+          mergeCombiners: f,
+        },
         partitions,
       )
   }
@@ -473,13 +487,21 @@ export class RDD<T> implements Dataset<T> {
     return joined(this, other, 'join', p, ([left, right]) => cross(left, right)) as RDD<[K, [V, W]]>
   }
 
-  leftOuterJoin<K, V, W>(this: RDD<[K, V]>, other: RDD<[K, W]>, p?: number | Partitioner): RDD<[K, [V, W | undefined]]> {
+  leftOuterJoin<K, V, W>(
+    this: RDD<[K, V]>,
+    other: RDD<[K, W]>,
+    p?: number | Partitioner,
+  ): RDD<[K, [V, W | undefined]]> {
     return joined(this, other, 'leftOuterJoin', p, ([left, right]) => cross(left, orNone(right))) as RDD<
       [K, [V, W | undefined]]
     >
   }
 
-  rightOuterJoin<K, V, W>(this: RDD<[K, V]>, other: RDD<[K, W]>, p?: number | Partitioner): RDD<[K, [V | undefined, W]]> {
+  rightOuterJoin<K, V, W>(
+    this: RDD<[K, V]>,
+    other: RDD<[K, W]>,
+    p?: number | Partitioner,
+  ): RDD<[K, [V | undefined, W]]> {
     return joined(this, other, 'rightOuterJoin', p, ([left, right]) => cross(orNone(left), right)) as RDD<
       [K, [V | undefined, W]]
     >

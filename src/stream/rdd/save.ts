@@ -20,7 +20,12 @@ export interface SaveOptions {
  * Writes one text file per partition, `part-00000` and so on, each in `_temporary` first and renamed when it is whole,
  * then an empty `_SUCCESS` (B63, B64). Rejects with REFUSED when the folder exists and may not be written into.
  */
-export async function saveAsText<T>(dataset: Dataset<T>, uri: string, runner: Runner, options: SaveOptions): Promise<void> {
+export async function saveAsText<T>(
+  dataset: Dataset<T>,
+  uri: string,
+  runner: Runner,
+  options: SaveOptions,
+): Promise<void> {
   const { files, path } = locate(uri)
   if (!options.overwrite && (await files.exists(path))) {
     throw new FlumeError('REFUSED', `Output directory ${uri} already exists`)

@@ -1,5 +1,5 @@
-import { type Items, type Push, pushAsyncIterable, pushPaced, type Signal } from './push.ts'
 import type { Plan } from './plan.ts'
+import { type Items, type Push, pushAsyncIterable, pushPaced, type Signal } from './push.ts'
 
 /** Partitions that are already there: slices of a list, blocks of a receiver. */
 export class ItemsPlan<T> implements Plan<T> {
@@ -12,6 +12,11 @@ export class ItemsPlan<T> implements Plan<T> {
 
   get partitionCount(): number {
     return this.#partitions.length
+  }
+
+  /** Records in all partitions. */
+  get recordCount(): number {
+    return this.#partitions.reduce((sum, items) => sum + items.length, 0)
   }
 
   run(index: number, push: Push<T>): Signal {
