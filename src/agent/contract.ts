@@ -194,6 +194,8 @@ export interface OptionProblem {
 interface SpecBase<S extends OptionTable> {
   /** The name users write: Flume's alias, or the class's short name where Flume has no alias. */
   readonly type: string
+  /** How people write it where that is not the type, such as `HDFS`. */
+  readonly title?: string
   /** Flume's class name and spoken names that mean the same. */
   readonly aliases: readonly string[]
   readonly summary: string
