@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, it } from 'node:test'
-import { loadAgent } from '../../../src/agent/config/load-agent.ts'
+import { loadAgent } from '../../../src/agent/config/load.ts'
 import { testComponents } from '../../support/test-components.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'load-agent-'))

@@ -23,7 +23,10 @@ export interface LoadAgentInput {
   readonly systemProperties: ReadonlyMap<string, string>
   /** `strict`: warnings are errors. `lenient`: Flume's own outcome, the part that is wrong is dropped and the rest runs. */
   readonly mode: Mode
-  readonly components: readonly ComponentSpec[]
+  /** What types may name; by default every component there is. */
+  readonly components?: readonly ComponentSpec[]
+  /** Say nothing about the files' other agents; by default what is wrong with them is a warning (C-06). */
+  readonly onlyThisAgent?: boolean
   /** Loads modules that types name (`./my-source.ts`); by default through esbuild. */
   readonly moduleLoader?: ModuleLoader
 }
@@ -55,10 +58,10 @@ export async function loadAgent(input: LoadAgentInput): Promise<LoadedAgent> {
   for (const { entry, unreplaced } of replaced.left) {
     if (entry.key.startsWith(`${chosen.keys.name}.`)) reportUnreplaced(entry, unreplaced, chosen.keys, input, report)
   }
-  const types = new TypeIndex(input.components)
+  const types = new TypeIndex(input.components ?? (await import('../components.ts')).components)
   const model = await judgeAgent(chosen.keys, { types, report, loadModule: input.moduleLoader ?? loadUserModule })
   const own = input.mode === 'strict' ? report.findings.map(asStrict) : report.findings
-  const others = await judgeOthers(agents, chosen.keys, agentNames, types)
+  const others = input.onlyThisAgent ? [] : await judgeOthers(agents, chosen.keys, agentNames, types)
   const isRunnable = !own.some(({ severity }) => severity === 'error')
   return { model: isRunnable ? model : undefined, findings: sortFindings([...own, ...others], input.files), agentNames }
 }
