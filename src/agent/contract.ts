@@ -224,6 +224,8 @@ export interface ChannelSpec<S extends OptionTable = OptionTable> extends SpecBa
     readonly durable: boolean
     readonly ordered: boolean
     readonly overlappingTakes: boolean
+    /** Events live outside the process, where others may feed or drain them (Kafka): no source, or no sink, is fine. */
+    readonly external?: boolean
   }
   create(options: Options<S>, context: ChannelContext): Channel | Promise<Channel>
 }
@@ -241,6 +243,8 @@ export interface InterceptorSpec<S extends OptionTable = OptionTable> extends Sp
 
 export interface SelectorSpec<S extends OptionTable = OptionTable> extends SpecBase<S> {
   readonly kind: 'selector'
+  /** Channels that the options name; the configuration finds those that the source does not feed. */
+  channelsNamed?(options: Options<S>): readonly { readonly option: string; readonly channel: string }[]
   create(options: Options<S>, context: SelectorContext): Selector | Promise<Selector>
 }
 
