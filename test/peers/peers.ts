@@ -1,11 +1,11 @@
 // Starts the real Flume, Spark and Hadoop as child processes. Each is awaited by its own output and
 // ends with its test; the Java ones also end when this process does, because their standard input does.
-import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../../src/core/clock.ts'
+import { type ProcessOptions, RunningProcess } from '../support/running-process.ts'
 import { install, javaFolder, type PeerName } from './install.ts'
 
 /** Java 17 and newer close these; Hadoop, Spark and Flume reach into them. Java 8 knows no such option. */
@@ -25,151 +25,6 @@ const opened = [
 ].map((name) => `--add-opens=java.base/${name}=ALL-UNNAMED`)
 
 const startTimeoutMs = 90_000
-const stopTimeoutMs = 15_000
-/** Longest output kept per process; a peer that talks more loses its oldest words. */
-const outputMaxChars = 16 * 1024 * 1024
-
-export interface ProcessOptions {
-  readonly cwd?: string
-  readonly env?: Readonly<Record<string, string | undefined>>
-}
-
-/** A child process whose output is kept and can be waited for. Ends with the scope: `await using`, or `stop()`. */
-export class RunningProcess {
-  readonly name: string
-  readonly #child: ChildProcess
-  readonly #exited: Promise<number>
-  readonly #cleanUps: (() => Promise<void>)[] = []
-  #stdout = ''
-  #stderr = ''
-  #wake: () => void = () => undefined
-
-  constructor(name: string, command: string, args: readonly string[], { cwd, env }: ProcessOptions = {}) {
-    this.name = name
-    this.#child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'pipe'] })
-    this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-      this.#stdout = (this.#stdout + text).slice(-outputMaxChars)
-      this.#wake()
-    })
-    this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      this.#stderr = (this.#stderr + text).slice(-outputMaxChars)
-      this.#wake()
-    })
-    // Writing to a process that has just ended is no news; its exit is.
-    this.#child.stdin?.on('error', () => undefined)
-    this.#exited = new Promise((resolve) => {
-      this.#child.on('error', (error) => {
-        this.#stderr += String(error)
-        resolve(-1)
-      })
-      this.#child.on('close', (code) => resolve(code ?? -1))
-    })
-    void this.#exited.then(() => this.#wake())
-  }
-
-  get pid(): number {
-    return this.#child.pid ?? -1
-  }
-
-  /** Everything printed to standard output so far. */
-  get stdout(): string {
-    return this.#stdout
-  }
-
-  /** Everything printed to standard error so far; the peers' logs. */
-  get stderr(): string {
-    return this.#stderr
-  }
-
-  /** Resolves to the exit code once the process has ended and its output is complete; -1 after a signal. */
-  get exited(): Promise<number> {
-    return this.#exited
-  }
-
-  /** Types into the process's standard input. */
-  type(text: string): void {
-    this.#child.stdin?.write(text)
-  }
-
-  /** Resolves once standard output or standard error matches; rejects when the process ends first, or after `timeoutMs`. */
-  waitFor(pattern: RegExp, timeoutMs = startTimeoutMs): Promise<RegExpExecArray> {
-    const find = (): RegExpExecArray | undefined =>
-      pattern.exec(this.#stdout) ?? pattern.exec(this.#stderr) ?? undefined
-    return this.waitUntil(find, String(pattern), timeoutMs)
-  }
-
-  /** Resolves once `find`, asked again after each piece of output, answers something; rejects like `waitFor`. */
-  async waitUntil<T>(find: () => T | undefined, what: string, timeoutMs = startTimeoutMs): Promise<T> {
-    let ended = false
-    let late = false
-    void this.#exited.then(() => {
-      ended = true
-    })
-    const timer = systemClock.after(timeoutMs, () => {
-      late = true
-      this.#wake()
-    })
-    try {
-      for (;;) {
-        const found = find()
-        if (found !== undefined) return found
-        if (ended || late) {
-          const why = ended ? `ended with ${await this.#exited}` : `took longer than ${timeoutMs} ms`
-          throw new Error(
-            `${this.name} ${why} before ${what}\n${this.#stdout.slice(-2_000)}\n${this.#stderr.slice(-4_000)}`,
-          )
-        }
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve
-        })
-      }
-    } finally {
-      timer.cancel()
-    }
-  }
-
-  /** Something to do after the process has ended. */
-  afterwards(cleanUp: () => Promise<void>): void {
-    this.#cleanUps.push(cleanUp)
-  }
-
-  /** Asks the process to end (SIGTERM by default), then makes it; resolves to its exit code. Safe twice. */
-  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number> {
-    this.#child.kill(signal)
-    const timer = systemClock.after(stopTimeoutMs, () => this.#child.kill('SIGKILL'))
-    const code = await this.#exited
-    timer.cancel()
-    for (let cleanUp = this.#cleanUps.pop(); cleanUp; cleanUp = this.#cleanUps.pop()) await cleanUp()
-    return code
-  }
-
-  /** Ends the process at once, as a crash would. */
-  kill(): Promise<number> {
-    return this.stop('SIGKILL')
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop()
-  }
-}
-
-/** A TCP port of the loopback address that was free a moment ago. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.on('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0))
-    })
-  })
-}
-
-/** An empty folder for one test; `process.afterwards` or the test itself removes it. */
-export function temporaryFolder(name: string): Promise<string> {
-  return mkdtemp(join(tmpdir(), `flume-ts-${name}-`))
-}
-
 /** Starts a Java program on the class path of a peer. `jvm` are options of the virtual machine, such as `-Dx=y`. */
 export async function startJava(
   peer: PeerName,
@@ -206,7 +61,7 @@ export async function startFlume({
   ready,
   ...options
 }: FlumeOptions): Promise<RunningProcess> {
-  const folder = await temporaryFolder('flume')
+  const folder = await mkdtemp(join(tmpdir(), 'flume-ts-peer-'))
   const file = join(folder, 'agent.properties')
   await writeFile(file, properties)
   const flume = await startJava(
@@ -313,7 +168,7 @@ export interface Hdfs {
 
 /** Starts an HDFS 3.2.1 (name node and data nodes in one process) and resolves once it serves. */
 export async function startHdfs({ dataNodes = 1 }: { readonly dataNodes?: number } = {}): Promise<Hdfs> {
-  const folder = await temporaryFolder('hdfs')
+  const folder = await mkdtemp(join(tmpdir(), 'flume-ts-peer-'))
   const hdfs = await startJava('hadoop-3.2', 'MiniHdfs', [join(folder, 'dfs'), String(dataNodes)], { cwd: folder })
   hdfs.afterwards(() => rm(folder, { recursive: true, force: true }))
   const ready = await awaitOrStop(hdfs, /^READY (\S+) (\S+)$/m)

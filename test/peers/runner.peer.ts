@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { test } from 'node:test'
-import { freePort, startFlume, startHdfs, startSparkReceiver } from './peers.ts'
+import { freePort } from '../support/free-port.ts'
+import { startFlume, startHdfs, startSparkReceiver } from './peers.ts'
 
 for (const version of ['1.9', '1.11'] as const) {
   test(`a real Flume ${version} agent takes a line and logs it`, async () => {
