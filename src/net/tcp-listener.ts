@@ -1,0 +1,159 @@
+import { createServer, type Server, type Socket } from 'node:net'
+import type { Clock } from '../core/clock.ts'
+import { explain, FlumeError, isAbort } from '../core/error.ts'
+import type { Logger } from '../monitor/logger.ts'
+import { SocketWire } from './wire.ts'
+
+/** A connected peer. */
+export interface Peer {
+  readonly address: string
+  readonly port: number
+}
+
+export interface TcpListenerOptions {
+  readonly host: string
+  /** 0 takes a free one. */
+  readonly port: number
+  readonly clock: Clock
+  readonly log: Logger
+  /** More connections than this are closed as they come. */
+  readonly connectionsMax?: number
+  /** Decides whether a peer may stay; a rejection means no. */
+  admit?(peer: Peer): boolean | Promise<boolean>
+  /**
+   * Serves one connection until it or the listener ends; `signal` aborts when the listener closes: stop reading, finish
+   * what is under way, return. A throw is logged. What was written is flushed before the connection is closed.
+   */
+  serve(wire: SocketWire, peer: Peer, signal: AbortSignal): Promise<void>
+  /** Called whenever the number of open connections changes. */
+  onCount?(open: number): void
+}
+
+export const connectionsMaxDefault = 10_000
+/** How long a closed connection may take to deliver its last bytes. */
+const lingerMs = 2000
+/** Refused connections are logged at most this often. */
+const refusalLogMs = 10_000
+
+/** A TCP port and the sessions on it. */
+export class TcpListener {
+  readonly #options: TcpListenerOptions
+  readonly #server: Server
+  readonly #stop = new AbortController()
+  readonly #sessions = new Set<Promise<void>>()
+  #refusedAtMs = Number.NEGATIVE_INFINITY
+
+  private constructor(options: TcpListenerOptions) {
+    this.#options = options
+    // A peer may end its side and still wait for answers.
+    this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket))
+  }
+
+  /** Resolves once the port takes connections; rejects IO when it cannot be bound (retry: it may be free later). */
+  static async open(options: TcpListenerOptions): Promise<TcpListener> {
+    const listener = new TcpListener(options)
+    await new Promise<void>((resolve, reject) => {
+      const onError = (cause: Error): void => {
+        const where = `${options.host}:${options.port}`
+        reject(new FlumeError('IO', `cannot listen on ${where}`, { cause, retry: true, hint: hintFor(cause) }))
+      }
+      listener.#server.once('error', onError)
+      listener.#server.listen(options.port, options.host, () => {
+        listener.#server.off('error', onError)
+        listener.#server.on('error', (error) => options.log.error(`accepting failed: ${explain(error)}`))
+        resolve()
+      })
+    })
+    return listener
+  }
+
+  /** The port in use. */
+  get port(): number {
+    const address = this.#server.address()
+    return typeof address === 'object' && address ? address.port : this.#options.port
+  }
+
+  /** Open connections. */
+  get connections(): number {
+    return this.#sessions.size
+  }
+
+  /** Takes no more connections, lets every session finish what is under way, and resolves when all are gone. */
+  async close(): Promise<void> {
+    this.#stop.abort()
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    await Promise.all(this.#sessions)
+    await closed
+  }
+
+  #accept(socket: Socket): void {
+    const wire = new SocketWire(socket)
+    const { connectionsMax = connectionsMaxDefault } = this.#options
+    if (this.#sessions.size >= connectionsMax || this.#stop.signal.aborted) {
+      this.#logRefusal(`refused a connection: ${this.#sessions.size} are open`)
+      wire.destroy()
+      return
+    }
+    const session = this.#run(wire, { address: plainAddress(socket.remoteAddress), port: socket.remotePort ?? 0 })
+    this.#sessions.add(session)
+    this.#options.onCount?.(this.#sessions.size)
+    void session.finally(() => {
+      this.#sessions.delete(session)
+      this.#options.onCount?.(this.#sessions.size)
+    })
+  }
+
+  async #run(wire: SocketWire, peer: Peer): Promise<void> {
+    const { log } = this.#options
+    try {
+      if (await this.#admits(peer)) await this.#options.serve(wire, peer, this.#stop.signal)
+    } catch (error) {
+      if (!isAbort(error)) log.warn(`closed the connection of ${peer.address}:${peer.port}: ${explain(error)}`)
+    }
+    await this.#hangUp(wire)
+  }
+
+  async #admits(peer: Peer): Promise<boolean> {
+    if (!this.#options.admit) return true
+    if (await this.#options.admit(peer)) return true
+    this.#logRefusal(`refused a connection of ${peer.address}: not allowed`)
+    return false
+  }
+
+  /** Ends the connection so that what was written arrives: an early close would make the system throw it away. */
+  async #hangUp(wire: SocketWire): Promise<void> {
+    wire.stopReading()
+    if (wire.gone.aborted) return
+    await new Promise<void>((resolve) => {
+      const timer = this.#options.clock.after(lingerMs, () => wire.destroy())
+      wire.gone.addEventListener(
+        'abort',
+        () => {
+          timer.cancel()
+          resolve()
+        },
+        { once: true },
+      )
+      wire.end()
+    })
+  }
+
+  #logRefusal(message: string): void {
+    const nowMs = this.#options.clock.monotonic()
+    if (nowMs - this.#refusedAtMs < refusalLogMs) return
+    this.#refusedAtMs = nowMs
+    this.#options.log.warn(message)
+  }
+}
+
+function hintFor(cause: Error): string {
+  const { code } = cause as NodeJS.ErrnoException
+  if (code === 'EADDRINUSE') return 'another program uses the port'
+  if (code === 'EACCES') return 'ports below 1024 need a privilege'
+  return 'check the address to listen on'
+}
+
+/** `::ffff:10.0.0.1` is 10.0.0.1. */
+function plainAddress(address = ''): string {
+  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address
+}
