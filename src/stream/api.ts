@@ -1,0 +1,19 @@
+/** Everything a job imports from 'flume-ts/stream'. */
+export { SparkConf } from './conf.ts'
+export { DStream, InputDStream } from './dstream.ts'
+export { type FileEntry, type FileSystem, type FileWriter, registerFileSystem } from './files.ts'
+export type { InputInfo as StreamInputInfo } from './graph/node.ts'
+export { HashPartitioner, type Partitioner } from './rdd/partitioner.ts'
+export { RDD } from './rdd/rdd.ts'
+export { SparkException } from './rdd/runner.ts'
+export { Receiver } from './receiver/receiver.ts'
+export { BatchInfo, OutputOperationInfo, type ReceiverInfo, type StreamingListener } from './scheduler/listener.ts'
+export { Accumulator, SparkContext } from './spark-context.ts'
+export { StorageLevel } from './storage-level.ts'
+export { ReceiverInputDStream, type StopOptions, StreamingContext } from './streaming-context.ts'
+export { Duration, Durations, Milliseconds, Minutes, Seconds, Time } from './time.ts'
+
+/** A pair whose type stays a pair where a literal would be read as a list. */
+export function pair<K, V>(key: K, value: V): [K, V] {
+  return [key, value]
+}

@@ -1,0 +1,449 @@
+import { callSite } from './graph/call-site.ts'
+import type { StreamContext, StreamGraph } from './graph/graph.ts'
+import { InputNode, type MaybeRdd, Node } from './graph/node.ts'
+import { OutputNode } from './graph/output.ts'
+import { DeriveNode } from './op/derive.ts'
+import { printed } from './op/print.ts'
+import { TransformNode } from './op/transform.ts'
+import { UnionNode } from './op/union.ts'
+import { checkWindow, WindowNode } from './op/window.ts'
+import { type Partitioner, toPartitioner } from './rdd/partitioner.ts'
+import { grouping, type RDD } from './rdd/rdd.ts'
+import { saveAsText } from './rdd/save.ts'
+import { StorageLevel } from './storage-level.ts'
+import { Duration, Time } from './time.ts'
+
+type OneOrPromise<T> = T | PromiseLike<T>
+type Many<T> = Iterable<T> | PromiseLike<Iterable<T>>
+type P = number | Partitioner
+
+/** Anything a stream can be made over: another stream, such as a FlumeSource. */
+export interface StreamSource<T> {
+  readonly node: Node<T>
+}
+
+/**
+ * A stream of batches, each an RDD. `new DStream(ssc, source)` is the stream of a source such as a FlumeSource; all
+ * others come from the context's methods and from operations on streams.
+ */
+export class DStream<T> {
+  readonly node: Node<T>
+  readonly #graph: StreamGraph
+
+  constructor(context: { readonly graph: StreamGraph }, source: StreamSource<T> | Node<T>) {
+    this.#graph = context.graph
+    this.node = source instanceof Node ? source : source.node
+    if ((this.node.graph as unknown) !== context.graph)
+      throw new Error('the source belongs to another StreamingContext')
+  }
+
+  get context(): StreamContext {
+    return this.#graph.context as StreamContext
+  }
+
+  /** How often there is a batch of this stream. */
+  get slideDuration(): Duration {
+    return new Duration(this.node.slideMs)
+  }
+
+  // --- record by record
+
+  map<K, V>(f: (item: T) => readonly [K, V]): DStream<[K, V]>
+  map<U>(f: (item: T) => OneOrPromise<U>): DStream<U>
+  map<U>(f: (item: T) => OneOrPromise<U>): DStream<U> {
+    return this.#derive('map', (rdd) => rdd.map(f as (item: T) => U))
+  }
+
+  mapToPair<K, V>(f: (item: T) => readonly [K, V]): DStream<[K, V]> {
+    return this.map(f)
+  }
+
+  flatMap<K, V>(f: (item: T) => Iterable<readonly [K, V]>): DStream<[K, V]>
+  flatMap<U>(f: (item: T) => Many<U>): DStream<U>
+  flatMap<U>(f: (item: T) => Many<U>): DStream<U> {
+    return this.#derive('flatMap', (rdd) => rdd.flatMap<U>(f))
+  }
+
+  filter<S extends T>(f: (item: T) => item is S): DStream<S>
+  filter(f: (item: T) => OneOrPromise<unknown>): DStream<T>
+  filter(f: (item: T) => OneOrPromise<unknown>): DStream<T> {
+    return this.#derive('filter', (rdd) => rdd.filter(f))
+  }
+
+  /** One list per partition. */
+  glom(): DStream<T[]> {
+    return this.#derive('glom', (rdd) => rdd.glom())
+  }
+
+  /** `f` gets all records of a partition at once; the place for one connection per partition. */
+  mapPartitions<U>(
+    f: (items: Iterable<T>) => Iterable<U> | AsyncIterable<U> | PromiseLike<Iterable<U>>,
+    preservePartitioning = false,
+  ): DStream<U> {
+    return this.#derive('mapPartitions', (rdd) => rdd.mapPartitions(f, preservePartitioning))
+  }
+
+  // --- whole batches
+
+  /** Spreads each batch evenly over `partitions`. */
+  repartition(partitions: number): DStream<T> {
+    return this.#derive('repartition', (rdd) => rdd.repartition(partitions))
+  }
+
+  union(that: DStream<T>): DStream<T> {
+    return this.#stream(new UnionNode<T>([this.node, that.node]))
+  }
+
+  /** At most one record per batch. */
+  reduce(f: (a: T, b: T) => T): DStream<T> {
+    return this.#derive('reduce', (rdd) =>
+      rdd
+        .map((item): [null, T] => [null, item])
+        .combine({ operation: 'reduce', create: (item) => item, mergeValue: f, mergeCombiners: f }, 1)
+        .values(),
+    )
+  }
+
+  /** Exactly one record per batch, 0 included. */
+  count(): DStream<number> {
+    return this.#derive('count', (rdd) => {
+      const one: [null, number] = [null, 1]
+      const zero = this.#graph.sparkContext.parallelize<[null, number]>([[null, 0]], 1)
+      return rdd
+        .map(() => one)
+        .union(zero)
+        .reduceByKey((a, b) => a + b, this.#partitioner())
+        .values()
+    })
+  }
+
+  /** How often each record occurs in a batch; records are equal by value. */
+  countByValue(partitions?: P): DStream<[T, number]> {
+    return this.#derive('countByValue', (rdd) =>
+      rdd.map((item): [T, number] => [item, 1]).reduceByKey((a, b) => a + b, this.#partitioner(partitions)),
+    )
+  }
+
+  /** Any function from the batch's RDD to another; it runs while the batch is generated and may be asynchronous. */
+  transform<K, V>(f: (rdd: RDD<T>, time: Time) => OneOrPromise<RDD<[K, V]>>): DStream<[K, V]>
+  transform<U>(f: (rdd: RDD<T>, time: Time) => OneOrPromise<RDD<U>>): DStream<U>
+  transform<U>(f: (rdd: RDD<T>, time: Time) => OneOrPromise<RDD<U>>): DStream<U> {
+    return this.#transform('transform', [this], ([rdd], time) => f(rdd as unknown as RDD<T>, time))
+  }
+
+  transformWith<U, R>(
+    other: DStream<U>,
+    f: (rdd: RDD<T>, otherRdd: RDD<U>, time: Time) => OneOrPromise<RDD<R>>,
+  ): DStream<R> {
+    return this.#transform('transformWith', [this, other], ([left, right], time) =>
+      f(left as unknown as RDD<T>, right as unknown as RDD<U>, time),
+    )
+  }
+
+  // --- windows
+
+  /** The records of the last `windowDuration`, every `slideDuration` (default: this stream's own). */
+  window(windowDuration: Duration, slideDuration: Duration = this.slideDuration): DStream<T> {
+    return this.#stream(new WindowNode<T>(this.node, windowDuration.milliseconds, slideDuration.milliseconds))
+  }
+
+  /** Reduces each batch, then the window of those; an empty window has no record. `f` must be associative. */
+  reduceByWindow(f: (a: T, b: T) => T, windowDuration: Duration, slideDuration: Duration): DStream<T> {
+    this.#checkWindow(windowDuration, slideDuration)
+    return this.reduce(f).window(windowDuration, slideDuration).reduce(f)
+  }
+
+  /**
+   * How many records the window holds, from the first slide on, 0 included. Spark's own says nothing until the first
+   * record was ever seen, and needs a checkpoint directory (B21); this one counts each window from its batches' counts.
+   */
+  countByWindow(windowDuration: Duration, slideDuration: Duration): DStream<number> {
+    this.#checkWindow(windowDuration, slideDuration)
+    return this.count()
+      .window(windowDuration, slideDuration)
+      .reduce((a, b) => a + b)
+  }
+
+  /** How often each record occurs in the window; no zero counts. */
+  countByValueAndWindow(windowDuration: Duration, slideDuration: Duration, partitions?: P): DStream<[T, number]> {
+    return this.map((item): [T, number] => [item, 1]).reduceByKeyAndWindow(
+      (a, b) => a + b,
+      windowDuration,
+      slideDuration,
+      partitions,
+    )
+  }
+
+  // --- pairs
+
+  groupByKey<K, V>(this: DStream<[K, V]>, partitions?: P): DStream<[K, V[]]> {
+    return derive(this, 'groupByKey', (rdd, p) => rdd.groupByKey(p), partitions)
+  }
+
+  reduceByKey<K, V>(this: DStream<[K, V]>, f: (a: V, b: V) => V, partitions?: P): DStream<[K, V]> {
+    return derive(this, 'reduceByKey', (rdd, p) => rdd.reduceByKey(f, p), partitions)
+  }
+
+  combineByKey<K, V, C>(
+    this: DStream<[K, V]>,
+    create: (value: V) => C,
+    mergeValue: (combined: C, value: V) => C,
+    mergeCombiners: (a: C, b: C) => C,
+    partitions?: P,
+    mapSideCombine = true,
+  ): DStream<[K, C]> {
+    return derive(
+      this,
+      'combineByKey',
+      (rdd, p) => rdd.combineByKey(create, mergeValue, mergeCombiners, p, mapSideCombine),
+      partitions,
+    )
+  }
+
+  mapValues<K, V, U>(this: DStream<[K, V]>, f: (value: V) => OneOrPromise<U>): DStream<[K, U]> {
+    return derive(this, 'mapValues', (rdd) => rdd.mapValues(f))
+  }
+
+  flatMapValues<K, V, U>(this: DStream<[K, V]>, f: (value: V) => Many<U>): DStream<[K, U]> {
+    return derive(this, 'flatMapValues', (rdd) => rdd.flatMapValues(f))
+  }
+
+  /** Per batch the cross product of the values of each key that both sides have. */
+  join<K, V, W>(this: DStream<[K, V]>, other: DStream<[K, W]>, partitions?: P): DStream<[K, [V, W]]> {
+    return together(this, other, 'join', (left, right, p) => left.join(right, p), partitions)
+  }
+
+  leftOuterJoin<K, V, W>(
+    this: DStream<[K, V]>,
+    other: DStream<[K, W]>,
+    partitions?: P,
+  ): DStream<[K, [V, W | undefined]]> {
+    return together(this, other, 'leftOuterJoin', (left, right, p) => left.leftOuterJoin(right, p), partitions)
+  }
+
+  rightOuterJoin<K, V, W>(
+    this: DStream<[K, V]>,
+    other: DStream<[K, W]>,
+    partitions?: P,
+  ): DStream<[K, [V | undefined, W]]> {
+    return together(this, other, 'rightOuterJoin', (left, right, p) => left.rightOuterJoin(right, p), partitions)
+  }
+
+  fullOuterJoin<K, V, W>(
+    this: DStream<[K, V]>,
+    other: DStream<[K, W]>,
+    partitions?: P,
+  ): DStream<[K, [V | undefined, W | undefined]]> {
+    return together(this, other, 'fullOuterJoin', (left, right, p) => left.fullOuterJoin(right, p), partitions)
+  }
+
+  /** Per batch every key of either side with its values from both. */
+  cogroup<K, V, W>(this: DStream<[K, V]>, other: DStream<[K, W]>, partitions?: P): DStream<[K, [V[], W[]]]> {
+    return together(this, other, 'cogroup', (left, right, p) => left.cogroup(right, p), partitions)
+  }
+
+  /** Reduces each batch by key, then the window of those. `f` must be associative and commutative. */
+  reduceByKeyAndWindow<K, V>(
+    this: DStream<[K, V]>,
+    f: (a: V, b: V) => V,
+    windowDuration: Duration,
+    slideDuration: Duration = this.slideDuration,
+    partitions?: P,
+  ): DStream<[K, V]> {
+    checkWindow(this.node as Node<unknown>, windowDuration.milliseconds, slideDuration.milliseconds)
+    return this.reduceByKey(f, partitions).window(windowDuration, slideDuration).reduceByKey(f, partitions)
+  }
+
+  groupByKeyAndWindow<K, V>(
+    this: DStream<[K, V]>,
+    windowDuration: Duration,
+    slideDuration: Duration = this.slideDuration,
+    partitions?: P,
+  ): DStream<[K, V[]]> {
+    checkWindow(this.node as Node<unknown>, windowDuration.milliseconds, slideDuration.milliseconds)
+    const grouped = this.groupByKey(partitions).window(windowDuration, slideDuration)
+    const { create: _, ...aggregator } = grouping<V>()
+    const merged = derive(
+      grouped,
+      'groupByKeyAndWindow',
+      (rdd, p) =>
+        rdd.combine<K, V[], V[]>(
+          {
+            operation: 'groupByKeyAndWindow',
+            // A copy: the batch's own list is read again in the next window.
+            create: (values) => [...values],
+            mergeValue: aggregator.mergeCombiners,
+            mergeCombiners: aggregator.mergeCombiners,
+          },
+          p,
+          'pair-of-list',
+        ),
+      partitions,
+    )
+    return merged
+  }
+
+  // --- output
+
+  /** Runs `f` for each batch; the batch is complete when its promise settles, and failed when it rejects. */
+  foreachRDD(f: (rdd: RDD<T>, time: Time) => void | PromiseLike<void>): void {
+    this.#output('foreachRDD', f)
+  }
+
+  /** Writes the first `count` records of each batch to standard output, under the batch time. */
+  print(count = 10): void {
+    const { console } = this.#graph.sparkContext
+    this.#output('print', async (rdd, time) => console(await printed(rdd, time, count)))
+  }
+
+  /** Writes each batch to the folder `<prefix>-<time ms>[.<suffix>]`, one text file per partition; a rerun batch replaces its files. */
+  saveAsTextFiles(prefix: string, suffix?: string): void {
+    this.#output('saveAsTextFiles', (rdd, time) => {
+      const name = prefix ? `${prefix}-${time.milliseconds}` : `${time.milliseconds}`
+      const path = suffix ? `${name}.${suffix}` : name
+      return saveAsText(rdd, path, this.#graph.sparkContext.runner, { overwrite: true, shape: rdd.shape })
+    })
+  }
+
+  // --- looking back
+
+  /** The batches from one time to another, both included; only once the context runs (B34). */
+  slice(from: Time, to: Time): Promise<RDD<T>[]>
+  slice(interval: { readonly beginTime: Time; readonly endTime: Time }): Promise<RDD<T>[]>
+  slice(from: Time | { readonly beginTime: Time; readonly endTime: Time }, to?: Time): Promise<RDD<T>[]> {
+    const begin = from instanceof Time ? from : from.beginTime
+    const end = from instanceof Time ? (to ?? from) : from.endTime
+    return this.node.slice(begin.milliseconds, end.milliseconds)
+  }
+
+  /** Keeps each batch's records once computed; before the start only. Default level: MEMORY_ONLY_SER. */
+  persist(level: StorageLevel = StorageLevel.MEMORY_ONLY_SER): this {
+    this.node.persist(level)
+    return this
+  }
+
+  cache(): this {
+    return this.persist()
+  }
+
+  #derive<U>(kind: string, derivation: (rdd: RDD<T>) => RDD<U>): DStream<U> {
+    return this.#stream(new DeriveNode<T, U>(kind, this.node, derivation))
+  }
+
+  #stream<U>(node: Node<U>): DStream<U> {
+    return new DStream<U>({ graph: this.#graph }, node)
+  }
+
+  #transform<R>(
+    kind: string,
+    streams: readonly DStream<unknown>[],
+    f: (rdds: readonly RDD<never>[], time: Time) => OneOrPromise<RDD<R>>,
+  ): DStream<R> {
+    return this.#stream(
+      new TransformNode<R>(
+        kind,
+        streams.map((stream) => stream.node),
+        f,
+      ),
+    )
+  }
+
+  #output(operation: string, f: (rdd: RDD<T>, time: Time) => void | PromiseLike<void>): void {
+    new OutputNode(
+      this.#graph,
+      this.node as Node<unknown>,
+      f as (rdd: RDD<unknown>, time: Time) => void,
+      callSite(operation),
+    )
+  }
+
+  #partitioner(partitions?: P): Partitioner {
+    return toPartitioner(partitions, this.#graph.sparkContext.defaultParallelism)
+  }
+
+  #checkWindow(windowDuration: Duration, slideDuration: Duration): void {
+    checkWindow(this.node as Node<unknown>, windowDuration.milliseconds, slideDuration.milliseconds)
+  }
+}
+
+/** A pair operation on one stream; its partitions default to the context's parallelism. */
+function derive<T, U>(
+  stream: DStream<T>,
+  kind: string,
+  derivation: (rdd: RDD<T>, partitioner: Partitioner) => RDD<U>,
+  partitions?: P,
+): DStream<U> {
+  const { graph } = stream.context
+  const partitioner = toPartitioner(partitions, graph.sparkContext.defaultParallelism)
+  return new DStream<U>({ graph }, new DeriveNode<T, U>(kind, stream.node, (rdd) => derivation(rdd, partitioner)))
+}
+
+/** A pair operation on two streams. */
+function together<A, B, R>(
+  left: DStream<A>,
+  right: DStream<B>,
+  kind: string,
+  operation: (left: RDD<A>, right: RDD<B>, partitioner: Partitioner) => RDD<R>,
+  partitions?: P,
+): DStream<R> {
+  const { graph } = left.context
+  const partitioner = toPartitioner(partitions, graph.sparkContext.defaultParallelism)
+  const nodes = [left.node as Node<unknown>, right.node as Node<unknown>]
+  return new DStream<R>(
+    { graph },
+    new TransformNode<R>(kind, nodes, ([a, b]) =>
+      operation(a as unknown as RDD<A>, b as unknown as RDD<B>, partitioner),
+    ),
+  )
+}
+
+/** A stream fed from outside. Users extend it with `compute`, and `start` and `stop` where they need them. */
+export abstract class InputDStream<T> extends DStream<T> {
+  constructor(context: { readonly graph: StreamGraph }) {
+    const node = new UserInputNode<T>(context.graph)
+    super(context, node)
+    node.owner = this
+  }
+
+  get id(): number {
+    return (this.node as InputNode<T>).streamId
+  }
+
+  get name(): string {
+    return (this.node as InputNode<T>).name
+  }
+
+  /** Called when the context starts. */
+  start(): void | Promise<void> {}
+
+  /** Called when the context stops. */
+  stop(): void | Promise<void> {}
+
+  /** The records of a batch, or undefined when there is none. */
+  abstract compute(time: Time): MaybeRdd<T> | Promise<MaybeRdd<T>>
+}
+
+/** Stands in the graph for a stream that a user wrote. */
+class UserInputNode<T> extends InputNode<T> {
+  readonly kind = 'input'
+  owner: InputDStream<T> | undefined
+
+  get name(): string {
+    const words = (this.owner?.constructor.name ?? 'input')
+      .replace(/D?Stream$/, '')
+      .replaceAll(/([a-z])([A-Z])/g, '$1 $2')
+    return `${words} stream [${this.streamId}]`
+  }
+
+  override start(): void | Promise<void> {
+    return this.owner?.start()
+  }
+
+  override stop(): void | Promise<void> {
+    return this.owner?.stop()
+  }
+
+  protected compute(timeMs: number): MaybeRdd<T> | Promise<MaybeRdd<T>> {
+    return this.owner?.compute(new Time(timeMs))
+  }
+}

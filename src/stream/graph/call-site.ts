@@ -1,0 +1,37 @@
+import { fileURLToPath } from 'node:url'
+
+/** Where in the job an output operation was written. */
+export interface CallSite {
+  /** Such as `print at job.ts:12`. */
+  readonly short: string
+  /** The job's own stack lines. */
+  readonly long: string
+}
+
+/** The folder of the package's own code, to tell it from the job's. */
+const ownFolder = fileURLToPath(new URL('../..', import.meta.url))
+
+/** True for a stack line that is not the job author's: this package, Node itself. */
+export function isForeignFrame(line: string): boolean {
+  return (
+    line.includes('node:') ||
+    line.includes(ownFolder) ||
+    line.includes('<anonymous>)') ||
+    line.includes('/node_modules/')
+  )
+}
+
+/** The lines of a stack that are the job author's. */
+export function userFrames(stack: string | undefined): string[] {
+  return (stack ?? '').split('\n').filter((line) => /^\s+at /.test(line) && !isForeignFrame(line))
+}
+
+/** Looks up who called `operation`. */
+export function callSite(operation: string): CallSite {
+  const frames = userFrames(new Error().stack)
+  const [, file, line] = /([^/\\(]+):(\d+):\d+\)?$/.exec(frames[0] ?? '') ?? []
+  return {
+    short: file === undefined ? operation : `${operation} at ${file}:${line}`,
+    long: frames.map((frame) => frame.trim().replace(/^at /, '')).join('\n'),
+  }
+}

@@ -1,0 +1,64 @@
+import { StringDecoder } from 'node:string_decoder'
+
+const lf = 10
+const cr = 13
+
+/** Longest line in characters; a longer one is cut there, so that a stranger cannot fill the memory. */
+export const lineCharactersMax = 64 * 1024 * 1024
+
+/** Cuts UTF-8 bytes into lines that end at LF, CR or CRLF; bad bytes become U+FFFD (B90). */
+export class LineSplitter {
+  readonly #decoder = new StringDecoder('utf8')
+  #rest = ''
+  #afterCr = false
+
+  /** The lines that `chunk` completes. */
+  push(chunk: Uint8Array): string[] {
+    let text = this.#decoder.write(chunk as Buffer)
+    if (text === '') return []
+    if (this.#afterCr) {
+      // The LF of a CRLF that was torn apart by the chunk border belongs to the line before.
+      if (text.charCodeAt(0) === lf) text = text.slice(1)
+      this.#afterCr = false
+      if (text === '') return []
+    }
+    this.#afterCr = text.charCodeAt(text.length - 1) === cr
+    if (this.#rest !== '') {
+      text = this.#rest + text
+      this.#rest = ''
+    }
+    const lines = text.includes('\r') ? text.split(/\r\n|\r|\n/) : text.split('\n')
+    this.#rest = lines.pop() as string
+    if (this.#rest.length > lineCharactersMax) {
+      lines.push(this.#rest)
+      this.#rest = ''
+    }
+    return lines
+  }
+
+  /** The last line, when it has no end. */
+  end(): string[] {
+    const last = this.#rest + this.#decoder.end()
+    this.#rest = ''
+    this.#afterCr = false
+    return last === '' ? [] : [last]
+  }
+}
+
+/** The lines of a byte stream. */
+export async function* readLines(chunks: AsyncIterable<Uint8Array>): AsyncIterable<string> {
+  const splitter = new LineSplitter()
+  for await (const chunk of chunks) yield* splitter.push(chunk)
+  yield* splitter.end()
+}
+
+/** The same, a chunk's worth of lines at a time: an async step per line would cost more than the line. */
+export async function* readLineBlocks(chunks: AsyncIterable<Uint8Array>): AsyncIterable<string[]> {
+  const splitter = new LineSplitter()
+  for await (const chunk of chunks) {
+    const lines = splitter.push(chunk)
+    if (lines.length > 0) yield lines
+  }
+  const last = splitter.end()
+  if (last.length > 0) yield last
+}

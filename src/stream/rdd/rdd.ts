@@ -1,0 +1,779 @@
+import { StorageLevel } from '../storage-level.ts'
+import { type Shape, textForm } from '../text-form.ts'
+import { type Aggregator, CogroupPlan, CombinePlan, GatherPlan, RoutePlan } from './exchange.ts'
+import { KeyMap } from './key.ts'
+import {
+  CartesianPlan,
+  CoalescePlan,
+  filtering,
+  flatMapping,
+  mapping,
+  PartitionPlan,
+  UnionPlan,
+  type Wrap,
+  WrapPlan,
+} from './narrow.ts'
+import { type Partitioner, toPartitioner } from './partitioner.ts'
+import { collectPartition, type Dataset, indexesOf, type Plan, prepare, type Runner } from './plan.ts'
+import { isThenable, type Push, pushArray, pushPaced, type Settled, type Signal, STOP } from './push.ts'
+import { saveAsText } from './save.ts'
+import { slice } from './source.ts'
+
+/** What a data set needs of the context it was made in. */
+export interface RddContext {
+  readonly defaultParallelism: number
+  /** True when `spark.default.parallelism` was set: pair operations then take it as their number of partitions. */
+  readonly hasSetParallelism: boolean
+  readonly runner: Runner
+  readonly random: () => number
+  nextRddId(): number
+  parallelize<T>(items: Iterable<T>, slices?: number): RDD<T>
+  emptyRDD<T>(): RDD<T>
+}
+
+/** Anything a function may hand back for one record. */
+type OneOrPromise<T> = T | PromiseLike<T>
+type Many<T> = Iterable<T> | PromiseLike<Iterable<T>>
+type Lists = readonly unknown[][]
+export type Comparator<T> = (a: T, b: T) => number
+
+/** The curried second halves of fold and aggregate, written as methods so that RDD<A> stays assignable to RDD<A | B>. */
+interface Curried<T, C> {
+  fold(f: (a: T, b: T) => T): Promise<T>
+  aggregate(seq: (combined: C, item: T) => C, comb: (a: C, b: C) => C): Promise<C>
+}
+
+/** The natural order of strings, numbers, bigints, booleans and dates, and of arrays of them, item by item. */
+export function naturalOrder(a: unknown, b: unknown): number {
+  if (Array.isArray(a) && Array.isArray(b)) {
+    for (let i = 0; i < a.length && i < b.length; i++) {
+      const order = naturalOrder(a[i], b[i])
+      if (order !== 0) return order
+    }
+    return a.length - b.length
+  }
+  const left = a as number
+  const right = b as number
+  return left < right ? -1 : left > right ? 1 : 0
+}
+
+interface RddDetails {
+  readonly partitioner?: Partitioner | undefined
+  readonly shape?: Shape
+}
+
+/**
+ * A lazy, immutable, partitioned data set. Transformations only describe; actions run, answer promises, and reject
+ * with a SparkException when a function over the records threw. Chains of record-by-record functions are one pass.
+ */
+export class RDD<T> implements Dataset<T> {
+  readonly id: number
+  readonly context: RddContext
+  readonly partitioner: Partitioner | undefined
+  /** What `print` and text files need to know about the records' shape. */
+  readonly shape: Shape
+  readonly #plan: Plan<T>
+  #name: string | undefined
+  #level: StorageLevel = StorageLevel.NONE
+  #kept: (T[] | undefined)[] = []
+  #keeping: (Promise<T[]> | undefined)[] = []
+  #keptCount = 0
+
+  constructor(context: RddContext, plan: Plan<T>, details: RddDetails = {}) {
+    this.id = context.nextRddId()
+    this.context = context
+    this.partitioner = details.partitioner
+    this.shape = details.shape
+    this.#plan = plan
+  }
+
+  // --- what it is
+
+  get plan(): Plan<T> {
+    return this.#plan
+  }
+
+  get sparkContext(): RddContext {
+    return this.context
+  }
+
+  get partitionCount(): number {
+    return this.#plan.partitionCount
+  }
+
+  get isHeld(): boolean {
+    return this.#keptCount > 0 && this.#keptCount === this.partitionCount
+  }
+
+  get name(): string | undefined {
+    return this.#name
+  }
+
+  setName(name: string): this {
+    this.#name = name
+    return this
+  }
+
+  /** One entry per partition. */
+  get partitions(): { readonly index: number }[] {
+    return indexesOf(this).map((index) => ({ index }))
+  }
+
+  getNumPartitions(): number {
+    return this.partitionCount
+  }
+
+  /** Pushes the records of one partition; used by the engine. */
+  run(index: number, push: Push<T>): Signal {
+    if (!this.#level.isKept) return this.#plan.run(index, push)
+    const kept = this.#kept[index]
+    if (kept) return pushPaced(kept, push)
+    const items = this.#keep(index)
+    return items instanceof Promise ? items.then((all) => pushPaced(all, push)) : pushArray(items, push)
+  }
+
+  #keep(index: number): T[] | Promise<T[]> {
+    const running = this.#keeping[index]
+    if (running) return running
+    const settle = (items: T[]): T[] => {
+      this.#keeping[index] = undefined
+      if (this.#level.isKept && !this.#kept[index]) {
+        this.#kept[index] = items
+        this.#keptCount++
+      }
+      return items
+    }
+    const unkept: Dataset<T> = { ...this.#bare(), run: (at, push) => this.#plan.run(at, push) }
+    const items = collectPartition(unkept, index)
+    if (!(items instanceof Promise)) return settle(items)
+    const keeping = items.then(settle, (error) => {
+      this.#keeping[index] = undefined
+      throw error
+    })
+    this.#keeping[index] = keeping
+    return keeping
+  }
+
+  #bare(): Dataset<T> {
+    return { partitionCount: this.partitionCount, plan: this.#plan, isHeld: false, run: this.#plan.run }
+  }
+
+  /** Keeps the records once they were computed. Default level: MEMORY_ONLY. */
+  persist(level: StorageLevel = StorageLevel.MEMORY_ONLY): this {
+    if (this.#level.isKept && level !== this.#level) {
+      throw new Error('Cannot change storage level of an RDD after it was already assigned a level')
+    }
+    this.#level = level
+    return this
+  }
+
+  cache(): this {
+    return this.persist()
+  }
+
+  /** Lets go of kept records. */
+  unpersist(): this {
+    this.#level = StorageLevel.NONE
+    this.#kept = []
+    this.#keptCount = 0
+    return this
+  }
+
+  get storageLevel(): StorageLevel {
+    return this.#level
+  }
+
+  toString(): string {
+    return `${this.#name ?? 'RDD'}[${this.id}]`
+  }
+
+  // --- transformations, record by record
+
+  map<K, V>(f: (item: T) => readonly [K, V]): RDD<[K, V]>
+  map<U>(f: (item: T) => OneOrPromise<U>): RDD<U>
+  map<U>(f: (item: T) => OneOrPromise<U>): RDD<U> {
+    return this.#wrapped(mapping(f))
+  }
+
+  mapToPair<K, V>(f: (item: T) => readonly [K, V]): RDD<[K, V]> {
+    return this.map(f)
+  }
+
+  flatMap<K, V>(f: (item: T) => Iterable<readonly [K, V]>): RDD<[K, V]>
+  flatMap<U>(f: (item: T) => Many<U>): RDD<U>
+  flatMap<U>(f: (item: T) => Many<U>): RDD<U> {
+    return this.#wrapped(flatMapping(f))
+  }
+
+  filter<S extends T>(f: (item: T) => item is S): RDD<S>
+  filter(f: (item: T) => OneOrPromise<unknown>): RDD<T>
+  filter(f: (item: T) => OneOrPromise<unknown>): RDD<T> {
+    return this.#wrapped(filtering(f), { partitioner: this.partitioner, shape: this.shape })
+  }
+
+  keyBy<K>(f: (item: T) => K): RDD<[K, T]> {
+    return this.map((item): [K, T] => [f(item), item])
+  }
+
+  /** `f` gets all records of a partition at once; the place for one connection per partition. */
+  mapPartitions<U>(
+    f: (items: Iterable<T>) => Iterable<U> | AsyncIterable<U> | PromiseLike<Iterable<U>>,
+    preservesPartitioning = false,
+  ): RDD<U> {
+    return this.mapPartitionsWithIndex((_, items) => f(items), preservesPartitioning)
+  }
+
+  mapPartitionsWithIndex<U>(
+    f: (index: number, items: Iterable<T>) => Iterable<U> | AsyncIterable<U> | PromiseLike<Iterable<U>>,
+    preservesPartitioning = false,
+  ): RDD<U> {
+    return new RDD<U>(this.context, new PartitionPlan<T, U>(this, f), {
+      partitioner: preservesPartitioning ? this.partitioner : undefined,
+    })
+  }
+
+  /** One list per partition. */
+  glom(): RDD<T[]> {
+    return new RDD<T[]>(this.context, new PartitionPlan<T, T[]>(this, (_, items) => [items]), { shape: 'list' })
+  }
+
+  union(...others: RDD<T>[]): RDD<T> {
+    return new RDD<T>(this.context, new UnionPlan<T>([this, ...others]), { shape: this.shape })
+  }
+
+  cartesian<U>(other: RDD<U>): RDD<[T, U]> {
+    return new RDD<[T, U]>(this.context, new CartesianPlan<T, U>(this, other))
+  }
+
+  /** Keeps each record with probability `fraction`; with the same seed the same records. */
+  sample(withReplacement: boolean, fraction: number, seed?: number): RDD<T> {
+    if (withReplacement) throw new Error('sample with replacement is not offered; draw without')
+    const chosen = seed ?? Math.floor(this.context.random() * 2 ** 32)
+    return this.#wrapped((push, index) => {
+      let state = (chosen + Math.imul(index + 1, 0x9e3779b9)) >>> 0
+      return (item) => {
+        state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+        return state / 2 ** 32 < fraction ? push(item) : undefined
+      }
+    })
+  }
+
+  // --- transformations that move records
+
+  distinct(partitions?: number): RDD<T> {
+    return this.map((item): [T, null] => [item, null])
+      .reduceByKey(() => null, partitions)
+      .keys()
+  }
+
+  /** Spreads the records evenly; their order is not kept. */
+  repartition(partitions: number): RDD<T> {
+    return new RDD<T>(
+      this.context,
+      new RoutePlan<T>(this, partitions, (_, index, ordinal) => (index + ordinal) % partitions),
+      { shape: this.shape },
+    )
+  }
+
+  coalesce(partitions: number, shuffle = false): RDD<T> {
+    if (shuffle) return this.repartition(partitions)
+    return new RDD<T>(this.context, new CoalescePlan<T>(this, partitions), { shape: this.shape })
+  }
+
+  sortBy<K>(key: (item: T) => K, ascending = true, partitions = this.partitionCount): RDD<T> {
+    const sign = ascending ? 1 : -1
+    const plan = new GatherPlan<T, T>(this, Math.max(1, partitions), (parts) => {
+      const keyed = parts.flat().map((item): [K, T] => [key(item), item])
+      keyed.sort(([a], [b]) => sign * naturalOrder(a, b))
+      return slice(
+        keyed.map(([, item]) => item),
+        Math.max(1, partitions),
+      )
+    })
+    return new RDD<T>(this.context, plan, { shape: this.shape })
+  }
+
+  groupBy<K>(key: (item: T) => K, partitions?: number | Partitioner): RDD<[K, T[]]> {
+    return this.keyBy(key).groupByKey(partitions)
+  }
+
+  /** Each record with its position over all partitions. */
+  zipWithIndex(): RDD<[T, number]> {
+    return new RDD<[T, number]>(
+      this.context,
+      new GatherPlan<T, [T, number]>(this, this.partitionCount, (parts) => {
+        let position = 0
+        return parts.map((items) => items.map((item): [T, number] => [item, position++]))
+      }),
+    )
+  }
+
+  /** Records side by side; both need the same number of partitions with the same number of records in each. */
+  zip<U>(other: RDD<U>): RDD<[T, U]> {
+    if (other.partitionCount !== this.partitionCount) {
+      throw new Error(
+        `Can't zip RDDs with unequal numbers of partitions: ${this.partitionCount}, ${other.partitionCount}`,
+      )
+    }
+    const plan = new PartitionPlan<T, [T, U]>(this, async (index, items) => {
+      const others = await collectPartition(other, index)
+      if (others.length !== items.length) {
+        throw new Error('Can only zip RDDs with same number of elements in each partition')
+      }
+      return items.map((item, i): [T, U] => [item, others[i] as U])
+    })
+    return new RDD<[T, U]>(this.context, { ...planParts(plan), parents: [this, other] as Dataset<unknown>[] })
+  }
+
+  subtract(other: RDD<T>, partitions?: number | Partitioner): RDD<T> {
+    return this.map((item): [T, null] => [item, null])
+      .subtractByKey(
+        other.map((item): [T, null] => [item, null]),
+        partitions,
+      )
+      .keys()
+  }
+
+  /** The records of both, each once. */
+  intersection(other: RDD<T>, partitions?: number | Partitioner): RDD<T> {
+    return this.map((item): [T, null] => [item, null])
+      .cogroup(
+        other.map((item): [T, null] => [item, null]),
+        partitions,
+      )
+      .filter(([, [left, right]]) => left.length > 0 && right.length > 0)
+      .keys()
+  }
+
+  // --- pairs
+
+  keys<K, V>(this: RDD<[K, V]>): RDD<K> {
+    return this.map((pair) => pair[0])
+  }
+
+  values<K, V>(this: RDD<[K, V]>): RDD<V> {
+    return this.map((pair) => pair[1])
+  }
+
+  mapValues<K, V, U>(this: RDD<[K, V]>, f: (value: V) => OneOrPromise<U>): RDD<[K, U]> {
+    const wrap = mapping<[K, V], [K, U]>((pair) => {
+      const value = f(pair[1])
+      return isThenable(value)
+        ? Promise.resolve(value).then((settled): [K, U] => [pair[0], settled as U])
+        : ([pair[0], value] as [K, U])
+    })
+    return new RDD<[K, U]>(this.context, new WrapPlan(this, wrap), { partitioner: this.partitioner })
+  }
+
+  flatMapValues<K, V, U>(this: RDD<[K, V]>, f: (value: V) => Many<U>): RDD<[K, U]> {
+    const pairs = (key: K, values: Iterable<U>): [K, U][] => Array.from(values, (value) => [key, value])
+    const wrap = flatMapping<[K, V], [K, U]>((pair) => {
+      const values = f(pair[1])
+      return isThenable(values)
+        ? Promise.resolve(values).then((settled) => pairs(pair[0], settled as Iterable<U>))
+        : pairs(pair[0], values as Iterable<U>)
+    })
+    return new RDD<[K, U]>(this.context, new WrapPlan(this, wrap), { partitioner: this.partitioner })
+  }
+
+  reduceByKey<K, V>(this: RDD<[K, V]>, f: (a: V, b: V) => V, partitions?: number | Partitioner): RDD<[K, V]> {
+    return this.combine(
+      { operation: 'reduceByKey', create: (value) => value, mergeValue: f, mergeCombiners: f },
+      partitions,
+    )
+  }
+
+  foldByKey<K, V>(
+    this: RDD<[K, V]>,
+    zero: V,
+    partitions?: number | Partitioner,
+  ): (f: (a: V, b: V) => V) => RDD<[K, V]> {
+    return (f) =>
+      this.combine(
+        {
+          operation: 'foldByKey',
+          create: (value) => f(structuredClone(zero), value),
+          mergeValue: f,
+          mergeCombiners: f,
+        },
+        partitions,
+      )
+  }
+
+  aggregateByKey<K, V, C>(
+    this: RDD<[K, V]>,
+    zero: C,
+    partitions?: number | Partitioner,
+  ): (seq: (combined: C, value: V) => C, comb: (a: C, b: C) => C) => RDD<[K, C]> {
+    return (seq, comb) =>
+      this.combine(
+        {
+          operation: 'aggregateByKey',
+          create: (value) => seq(structuredClone(zero), value),
+          mergeValue: seq,
+          mergeCombiners: comb,
+        },
+        partitions,
+      )
+  }
+
+  combineByKey<K, V, C>(
+    this: RDD<[K, V]>,
+    create: (value: V) => C,
+    mergeValue: (combined: C, value: V) => C,
+    mergeCombiners: (a: C, b: C) => C,
+    partitions?: number | Partitioner,
+    mapSideCombine = true,
+  ): RDD<[K, C]> {
+    return this.combine({ operation: 'combineByKey', create, mergeValue, mergeCombiners, mapSideCombine }, partitions)
+  }
+
+  groupByKey<K, V>(this: RDD<[K, V]>, partitions?: number | Partitioner): RDD<[K, V[]]> {
+    return this.combine(grouping<V>(), partitions, 'pair-of-list')
+  }
+
+  /** The one door to the keyed shuffle; used by the operations above and by the streams. */
+  combine<K, V, C>(
+    this: RDD<[K, V]>,
+    aggregator: Aggregator<V, C>,
+    partitions: number | Partitioner | undefined,
+    shape?: Shape,
+  ): RDD<[K, C]> {
+    const partitioner = choosePartitioner(partitions, [this])
+    return new RDD<[K, C]>(this.context, new CombinePlan(this, partitioner, aggregator), { partitioner, shape })
+  }
+
+  partitionBy<K, V>(this: RDD<[K, V]>, partitioner: Partitioner): RDD<[K, V]> {
+    const plan = new RoutePlan<[K, V]>(this, partitioner.numPartitions, ([key]) => partitioner.getPartition(key))
+    return new RDD<[K, V]>(this.context, plan, { partitioner, shape: this.shape })
+  }
+
+  cogroup<K, V, W>(this: RDD<[K, V]>, other: RDD<[K, W]>, p?: number | Partitioner): RDD<[K, [V[], W[]]]>
+  cogroup<K, V, W, X>(
+    this: RDD<[K, V]>,
+    other: RDD<[K, W]>,
+    third: RDD<[K, X]>,
+    p?: number | Partitioner,
+  ): RDD<[K, [V[], W[], X[]]]>
+  cogroup<K, V, W, X, Y>(
+    this: RDD<[K, V]>,
+    other: RDD<[K, W]>,
+    third: RDD<[K, X]>,
+    fourth: RDD<[K, Y]>,
+    p?: number | Partitioner,
+  ): RDD<[K, [V[], W[], X[], Y[]]]>
+  cogroup<K>(
+    this: RDD<[K, unknown]>,
+    ...rest: (RDD<[K, unknown]> | number | Partitioner | undefined)[]
+  ): RDD<[K, unknown[][]]> {
+    const others = rest.filter((one): one is RDD<[K, unknown]> => one instanceof RDD)
+    const last = rest.find((one): one is number | Partitioner => one !== undefined && !(one instanceof RDD))
+    return this.grouped(others, 'cogroup', last)
+  }
+
+  /** Cogroup of any number of sets. */
+  grouped<K>(
+    this: RDD<[K, unknown]>,
+    others: readonly RDD<[K, unknown]>[],
+    operation: string,
+    partitions?: number | Partitioner,
+  ): RDD<[K, unknown[][]]> {
+    const partitioner = choosePartitioner(partitions, [this, ...others])
+    const plan = new CogroupPlan<K>([this, ...others], partitioner, operation)
+    return new RDD<[K, unknown[][]]>(this.context, plan, { partitioner, shape: 'pair-of-lists' })
+  }
+
+  join<K, V, W>(this: RDD<[K, V]>, other: RDD<[K, W]>, p?: number | Partitioner): RDD<[K, [V, W]]> {
+    return joined(this, other, 'join', p, ([left, right]) => cross(left, right)) as RDD<[K, [V, W]]>
+  }
+
+  leftOuterJoin<K, V, W>(
+    this: RDD<[K, V]>,
+    other: RDD<[K, W]>,
+    p?: number | Partitioner,
+  ): RDD<[K, [V, W | undefined]]> {
+    return joined(this, other, 'leftOuterJoin', p, ([left, right]) => cross(left, orNone(right))) as RDD<
+      [K, [V, W | undefined]]
+    >
+  }
+
+  rightOuterJoin<K, V, W>(
+    this: RDD<[K, V]>,
+    other: RDD<[K, W]>,
+    p?: number | Partitioner,
+  ): RDD<[K, [V | undefined, W]]> {
+    return joined(this, other, 'rightOuterJoin', p, ([left, right]) => cross(orNone(left), right)) as RDD<
+      [K, [V | undefined, W]]
+    >
+  }
+
+  fullOuterJoin<K, V, W>(
+    this: RDD<[K, V]>,
+    other: RDD<[K, W]>,
+    p?: number | Partitioner,
+  ): RDD<[K, [V | undefined, W | undefined]]> {
+    return joined(this, other, 'fullOuterJoin', p, ([left, right]) => cross(orNone(left), orNone(right))) as RDD<
+      [K, [V | undefined, W | undefined]]
+    >
+  }
+
+  /** The pairs whose key `other` does not have. */
+  subtractByKey<K, V>(this: RDD<[K, V]>, other: RDD<[K, unknown]>, p?: number | Partitioner): RDD<[K, V]> {
+    return joined(this, other, 'subtractByKey', p, ([left, right]) => (right?.length === 0 ? (left ?? []) : [])) as RDD<
+      [K, V]
+    >
+  }
+
+  sortByKey<K, V>(this: RDD<[K, V]>, ascending = true, partitions = this.partitionCount): RDD<[K, V]> {
+    return this.sortBy((pair) => pair[0], ascending, partitions)
+  }
+
+  // --- actions
+
+  async collect(): Promise<T[]> {
+    const parts = await this.#collectAll()
+    return parts.length === 1 ? (parts[0] as T[]) : parts.flat()
+  }
+
+  async count(): Promise<number> {
+    const counts = await this.#eachPartition((index) => {
+      let count = 0
+      const signal = this.run(index, () => {
+        count++
+        return undefined
+      })
+      return signal instanceof Promise ? signal.then(() => count) : count
+    })
+    return counts.reduce((sum, count) => sum + count, 0)
+  }
+
+  /** The first `count` records in partition order; reads only as many partitions as it needs. */
+  async take(count: number): Promise<T[]> {
+    const taken: T[] = []
+    if (count <= 0) return taken
+    await prepare(this as Dataset<unknown>, this.context.runner)
+    for (let index = 0; index < this.partitionCount && taken.length < count; index++) {
+      await this.context.runner.runPartitions([index], async (at) => {
+        await this.run(at, (item): Settled => {
+          taken.push(item)
+          return taken.length >= count ? STOP : undefined
+        })
+      })
+    }
+    return taken
+  }
+
+  /** Rejects with "empty collection" when there is no record. */
+  async first(): Promise<T> {
+    const taken = await this.take(1)
+    if (taken.length === 0) throw new Error('empty collection')
+    return taken[0] as T
+  }
+
+  async isEmpty(): Promise<boolean> {
+    return (await this.take(1)).length === 0
+  }
+
+  async foreach(f: (item: T) => void | PromiseLike<void>): Promise<void> {
+    await this.#eachPartition(async (index) => {
+      await this.run(index, (item): Signal => {
+        const done = f(item)
+        return isThenable(done) ? Promise.resolve(done).then(() => undefined) : undefined
+      })
+    })
+  }
+
+  async foreachPartition(f: (items: Iterable<T>) => void | PromiseLike<void>): Promise<void> {
+    await this.#eachPartition(async (index) => {
+      await f(await collectPartition(this, index))
+    })
+  }
+
+  /** Rejects with "empty collection" when there is no record. */
+  async reduce(f: (a: T, b: T) => T): Promise<T> {
+    const parts = await this.#reduceParts(f)
+    if (parts.length === 0) throw new Error('empty collection')
+    return parts.reduce(f)
+  }
+
+  async #reduceParts(f: (a: T, b: T) => T): Promise<T[]> {
+    const parts = await this.#eachPartition(async (index): Promise<T[]> => {
+      let found = false
+      let value: T | undefined
+      await this.run(index, (item): Settled => {
+        value = found ? f(value as T, item) : item
+        if (isThenable(value)) throw new TypeError('the function given to reduce must not be asynchronous')
+        found = true
+        return undefined
+      })
+      return found ? [value as T] : []
+    })
+    return parts.flat()
+  }
+
+  fold(zero: T): Curried<T, never>['fold'] {
+    return (f) => this.aggregate(zero)(f, f)
+  }
+
+  aggregate<C>(zero: C): Curried<T, C>['aggregate'] {
+    return async (seq, comb) => {
+      const parts = await this.#eachPartition(async (index) => {
+        let value = structuredClone(zero)
+        await this.run(index, (item): Settled => {
+          value = seq(value, item)
+          return undefined
+        })
+        return value
+      })
+      return parts.reduce(comb, structuredClone(zero))
+    }
+  }
+
+  async countByKey<K, V>(this: RDD<[K, V]>): Promise<Map<K, number>> {
+    return this.keys().countByValue()
+  }
+
+  /** How often each record occurs; records are equal by value. */
+  async countByValue(): Promise<Map<T, number>> {
+    const counts = this.map((item): [T, number] => [item, 1]).reduceByKey((a, b) => a + b)
+    return new Map(await counts.collect())
+  }
+
+  /** The pairs as a Map; of pairs with one key the last wins. */
+  async collectAsMap<K, V>(this: RDD<[K, V]>): Promise<Map<K, V>> {
+    const pairs = new KeyMap<K, V>()
+    for (const [key, value] of await this.collect()) pairs.set(key, value)
+    return new Map(pairs.pairs())
+  }
+
+  /** Every value of one key. */
+  async lookup<K, V>(this: RDD<[K, V]>, key: K): Promise<V[]> {
+    const wanted = new KeyMap<K, true>()
+    wanted.set(key, true)
+    return this.filter((pair) => wanted.has(pair[0]))
+      .values()
+      .collect()
+  }
+
+  /** The `count` largest, largest first. */
+  async top(count: number, order: Comparator<T> = naturalOrder): Promise<T[]> {
+    return this.takeOrdered(count, (a, b) => order(b, a))
+  }
+
+  /** The `count` smallest, smallest first. */
+  async takeOrdered(count: number, order: Comparator<T> = naturalOrder): Promise<T[]> {
+    const parts = await this.#eachPartition(async (index) =>
+      (await collectPartition(this, index)).sort(order).slice(0, count),
+    )
+    return parts.flat().sort(order).slice(0, count)
+  }
+
+  async max(order: Comparator<T> = naturalOrder): Promise<T> {
+    return this.reduce((a, b) => (order(a, b) >= 0 ? a : b))
+  }
+
+  async min(order: Comparator<T> = naturalOrder): Promise<T> {
+    return this.reduce((a, b) => (order(a, b) <= 0 ? a : b))
+  }
+
+  async sum(this: RDD<number>): Promise<number> {
+    return this.fold(0)((a, b) => a + b)
+  }
+
+  async mean(this: RDD<number>): Promise<number> {
+    const { sum, count } = await this.aggregate({ sum: 0, count: 0 })(
+      (total, item) => ({ sum: total.sum + item, count: total.count + 1 }),
+      (a, b) => ({ sum: a.sum + b.sum, count: a.count + b.count }),
+    )
+    return sum / count
+  }
+
+  /** One text file per partition in a folder that must not exist yet. `compression`: gzip. */
+  async saveAsTextFile(path: string, compression?: 'gzip'): Promise<void> {
+    await saveAsText(this, path, this.context.runner, {
+      overwrite: false,
+      shape: this.shape,
+      ...(compression && { compression }),
+    })
+  }
+
+  /** The records one partition after the other, never more than one partition in memory. */
+  async *toLocalIterator(): AsyncIterableIterator<T> {
+    await prepare(this as Dataset<unknown>, this.context.runner)
+    for (let index = 0; index < this.partitionCount; index++) {
+      const [items] = await this.context.runner.runPartitions([index], (at) => collectPartition(this, at))
+      yield* items as T[]
+    }
+  }
+
+  /** A record as `print` and the text files show it. */
+  textOf(item: T): string {
+    return textForm(item, this.shape)
+  }
+
+  #collectAll(): Promise<T[][]> {
+    return this.#eachPartition((index) => collectPartition(this, index))
+  }
+
+  async #eachPartition<U>(task: (index: number) => U | Promise<U>): Promise<U[]> {
+    await prepare(this as Dataset<unknown>, this.context.runner)
+    return this.context.runner.runPartitions(indexesOf(this), task)
+  }
+
+  #wrapped<U>(wrap: Wrap<T, U>, details: RddDetails = {}): RDD<U> {
+    return new RDD<U>(this.context, new WrapPlan<T, U>(this, wrap), details)
+  }
+}
+
+/** How groupByKey collects: a fresh list per key. */
+export function grouping<V>(): Aggregator<V, V[]> {
+  return {
+    operation: 'groupByKey',
+    create: (value) => [value],
+    mergeValue: (values, value) => {
+      values.push(value)
+      return values
+    },
+    mergeCombiners: (a, b) => {
+      for (const value of b) a.push(value)
+      return a
+    },
+  }
+}
+
+/** Spark's default: the largest partitioner among the inputs, else hashing into the set parallelism, else into the largest input's partition count. */
+function choosePartitioner(given: number | Partitioner | undefined, inputs: readonly RDD<unknown>[]): Partitioner {
+  if (given !== undefined) return toPartitioner(given, 1)
+  const { context } = inputs[0] as RDD<unknown>
+  const largest = Math.max(...inputs.map((input) => input.partitionCount))
+  let best: Partitioner | undefined
+  for (const { partitioner } of inputs) {
+    if (partitioner && partitioner.numPartitions > (best?.numPartitions ?? 0)) best = partitioner
+  }
+  if (best && best.numPartitions * 10 >= largest) return best
+  return toPartitioner(undefined, context.hasSetParallelism ? context.defaultParallelism : largest)
+}
+
+function joined<K>(
+  left: RDD<[K, unknown]>,
+  right: RDD<[K, unknown]>,
+  operation: string,
+  partitions: number | Partitioner | undefined,
+  pick: (lists: Lists) => readonly unknown[],
+): RDD<[K, unknown]> {
+  const groups = left.grouped([right], operation, partitions)
+  const wrap = flatMapping<[K, unknown[][]], [K, unknown]>(([key, lists]) => pick(lists).map((value) => [key, value]))
+  return new RDD<[K, unknown]>(left.context, new WrapPlan(groups, wrap), { partitioner: groups.partitioner })
+}
+
+function cross(left: readonly unknown[] = [], right: readonly unknown[] = []): [unknown, unknown][] {
+  return left.flatMap((a) => right.map((b): [unknown, unknown] => [a, b]))
+}
+
+function orNone(values: readonly unknown[] | undefined): readonly unknown[] {
+  return values && values.length > 0 ? values : [undefined]
+}
+
+function planParts<T>(plan: Plan<T>): Plan<T> {
+  return { partitionCount: plan.partitionCount, parents: plan.parents, run: (index, push) => plan.run(index, push) }
+}

@@ -1,0 +1,87 @@
+import { asError } from '../../core/error.ts'
+import { type FileEntry, type FileSystem, glob, locate } from '../files.ts'
+import { InputNode, type NodeGraph } from '../graph/node.ts'
+import type { RDD } from '../rdd/rdd.ts'
+
+export interface FileStreamOptions<T> {
+  /** Which files to take, by path. Default: not those that start with `.` or `_` or end in `._COPYING_` (B95). */
+  readonly filter?: (path: string) => boolean
+  /** True (default): only files that are newer than this stream. */
+  readonly newFilesOnly?: boolean
+  /** How a file becomes records. */
+  readonly reader: (files: FileSystem, path: string) => AsyncIterable<T>
+}
+
+/** Takes a file by its name: neither hidden nor still being copied. */
+function isFinished(path: string): boolean {
+  const name = path.slice(path.lastIndexOf('/') + 1)
+  return !name.startsWith('.') && !name.startsWith('_') && !name.endsWith('._COPYING_')
+}
+
+/**
+ * At each batch time, the files that have appeared in a folder (B91–B94): newer than the threshold, not newer than the
+ * batch, and not taken in the batches that are remembered. Files must be moved in whole: appends are never seen.
+ */
+export class FileNode<T> extends InputNode<T> {
+  readonly kind = 'file'
+  readonly #uri: string
+  readonly #options: FileStreamOptions<T>
+  readonly #createdMs: number
+  readonly #selectMs: number
+  /** Batch time at which each path was taken. */
+  readonly #taken = new Map<string, number>()
+
+  constructor(graph: NodeGraph, uri: string, options: FileStreamOptions<T>) {
+    super(graph)
+    const { sparkContext, batchMs } = graph
+    this.#uri = uri
+    this.#options = options
+    this.#createdMs = options.newFilesOnly === false ? 0 : sparkContext.clock.now()
+    const conf = sparkContext.getConf()
+    const rememberMs = conf.getTimeAsMs(
+      'spark.streaming.fileStream.minRememberDuration',
+      conf.get('spark.streaming.minRememberDuration', '60s'),
+    )
+    this.#selectMs = batchMs * Math.ceil(rememberMs / batchMs)
+  }
+
+  get name(): string {
+    return `File stream [${this.streamId}]`
+  }
+
+  protected async compute(timeMs: number): Promise<RDD<T>> {
+    const { files, path } = locate(this.#uri)
+    const found = await this.#find(files, path, timeMs)
+    const paths = found.map((entry) => entry.path)
+    for (const taken of paths) this.#taken.set(taken, timeMs)
+    this.report(timeMs, 0, { files: paths, Description: paths.join('\n') })
+    return this.graph.sparkContext.filesRdd(paths.map((taken) => () => this.#options.reader(files, taken)))
+  }
+
+  async #find(files: FileSystem, path: string, timeMs: number): Promise<FileEntry[]> {
+    const { clock, logger } = this.graph.sparkContext
+    const startMs = clock.monotonic()
+    for (const [taken, takenMs] of this.#taken) if (takenMs <= timeMs - this.#selectMs) this.#taken.delete(taken)
+    try {
+      const found: FileEntry[] = []
+      for (const folder of await glob(files, path)) {
+        if (!folder.isDirectory) continue
+        for (const entry of await files.list(folder.path)) if (this.#isNew(entry, timeMs)) found.push(entry)
+      }
+      const tookMs = clock.monotonic() - startMs
+      if (tookMs > this.slideMs)
+        logger.warn(`Time taken to find new files ${Math.round(tookMs)} exceeds the batch size`)
+      return found
+    } catch (error) {
+      logger.warn('Error finding new files', { path: this.#uri, error: asError(error).message })
+      return []
+    }
+  }
+
+  #isNew(entry: FileEntry, timeMs: number): boolean {
+    if (entry.isDirectory || this.#taken.has(entry.path)) return false
+    const thresholdMs = Math.max(this.#createdMs, timeMs - this.#selectMs)
+    if (entry.modifiedMs <= thresholdMs || entry.modifiedMs > timeMs) return false
+    return (this.#options.filter ?? isFinished)(entry.path)
+  }
+}

@@ -1,0 +1,89 @@
+import type { Clock } from '../../core/clock.ts'
+import { asError } from '../../core/error.ts'
+import type { Logger } from '../../monitor/logger.ts'
+import type { StreamGraph } from '../graph/graph.ts'
+import type { InputInfo } from '../graph/node.ts'
+import type { Job } from '../graph/output.ts'
+import type { ReceiverTracker } from '../receiver/tracker.ts'
+import type { JobScheduler } from './job-scheduler.ts'
+import { RecurringTimer } from './recurring-timer.ts'
+import type { Termination } from './termination.ts'
+
+export interface JobGeneratorOptions {
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly graph: StreamGraph
+  readonly tracker: ReceiverTracker
+  readonly scheduler: JobScheduler
+  readonly termination: Termination
+}
+
+/** Turns each tick of the batch clock into the jobs of that batch, strictly one batch after the other. */
+export class JobGenerator {
+  readonly #options: JobGeneratorOptions
+  readonly #timer: RecurringTimer
+  #chain: Promise<void> = Promise.resolve()
+  #ticked: (() => void)[] = []
+  #stopped = false
+
+  constructor(options: JobGeneratorOptions) {
+    this.#options = options
+    this.#timer = new RecurringTimer(options.clock, options.graph.batchMs, (timeMs) => this.#tick(timeMs))
+  }
+
+  /** The time of the first batch if the timer started now (B1). */
+  firstMs(): number {
+    return this.#timer.firstMs()
+  }
+
+  start(firstMs: number): void {
+    this.#timer.start(firstMs)
+  }
+
+  /** Stops the ticks; resolves when the batches begun so far are generated. */
+  async stop(): Promise<void> {
+    this.#timer.stop()
+    await this.#chain
+  }
+
+  /** Stops at once: batches that wait to be generated are dropped. */
+  abandon(): void {
+    this.#stopped = true
+    this.#timer.stop()
+  }
+
+  /** Resolves when the next batch has been generated. */
+  nextBatch(): Promise<void> {
+    return new Promise((resolve) => this.#ticked.push(resolve))
+  }
+
+  #tick(timeMs: number): void {
+    this.#chain = this.#chain.then(async () => {
+      if (this.#stopped) return
+      await this.#generate(timeMs)
+      for (const resolve of this.#ticked.splice(0)) resolve()
+    })
+  }
+
+  async #generate(timeMs: number): Promise<void> {
+    const { graph, tracker, scheduler, termination, logger } = this.#options
+    try {
+      tracker.allocate(timeMs)
+      const jobs: Job[] = []
+      for (const output of graph.outputs) {
+        const job = await output.jobAt(timeMs)
+        if (job) jobs.push(job)
+      }
+      const infos = new Map<number, InputInfo>()
+      for (const input of graph.inputs) {
+        const info = input.infoAt(timeMs)
+        if (info) infos.set(input.streamId, info)
+      }
+      scheduler.submit(timeMs, jobs, infos)
+    } catch (thrown) {
+      const error = asError(thrown)
+      logger.error(`Error generating jobs for time ${timeMs} ms`, { error: error.message })
+      termination.fail(error, { batchTimeMs: timeMs, operation: undefined })
+    }
+  }
+}

@@ -1,0 +1,246 @@
+import { availableParallelism } from 'node:os'
+import { Readable } from 'node:stream'
+import { createGunzip } from 'node:zlib'
+import { type Clock, systemClock } from '../core/clock.ts'
+import { FlumeError } from '../core/error.ts'
+import { type Random, systemRandom } from '../core/random.ts'
+import { createLogger, type Logger } from '../monitor/logger.ts'
+import { SparkConf } from './conf.ts'
+import { type FileEntry, type FileSystem, glob, locate } from './files.ts'
+import { launchLogger } from './launch.ts'
+import { readLines } from './lines.ts'
+import { LeveledLogger } from './log-level.ts'
+import { collectPartition, indexesOf, prepare, type Runner } from './rdd/plan.ts'
+import { RDD, type RddContext } from './rdd/rdd.ts'
+import { LocalRunner } from './rdd/runner.ts'
+import { ItemsPlan, ReaderPlan, slice } from './rdd/source.ts'
+import { require_ } from './time.ts'
+
+/** What a context takes from outside; tests move the clock by hand. */
+export interface ContextSurroundings {
+  readonly clock?: Clock
+  readonly random?: Random
+  readonly logger?: Logger
+  /** Where `print` writes; standard output when left out. */
+  readonly console?: (text: string) => void
+}
+
+/** The version of Spark whose behaviour is matched. */
+const sparkVersion = '2.4.8'
+
+/** The cores a master URL stands for: `local` 1, `local[n]` n, `local[*]` those of this machine. Throws USAGE for a master that is not offered. */
+export function coresOf(master: string): number {
+  const [, cores] = /^local(?:\[\s*(\d+|\*)\s*(?:,\s*\d+\s*)?\])?$/.exec(master) ?? [undefined, undefined]
+  if (!/^local(\[|$)/.test(master) || (cores === undefined && master !== 'local') || cores === '0') {
+    throw new FlumeError('USAGE', `Could not parse Master URL: '${master}'`, {
+      hint: 'take local, local[n] or local[*]: n partitions at a time in this process',
+    })
+  }
+  return cores === undefined ? 1 : cores === '*' ? availableParallelism() : Number(cores)
+}
+
+/** Makes data sets. A streaming job reaches it by `ssc.sparkContext`. */
+export class SparkContext implements RddContext {
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+  readonly console: (text: string) => void
+  readonly startTime: number
+  readonly applicationId: string
+  readonly version = sparkVersion
+  readonly isLocal = true
+  readonly defaultParallelism: number
+  readonly hasSetParallelism: boolean
+  readonly runner: Runner
+  readonly #conf: SparkConf
+  readonly #leveled: LeveledLogger
+  #rddCount = 0
+  #stopped = false
+  #stopActions: (() => void)[] = []
+
+  constructor(conf: SparkConf, surroundings: ContextSurroundings = {}) {
+    this.#conf = conf.clone().setIfMissing('spark.master', 'local')
+    if (!conf.contains('spark.app.name')) {
+      throw new FlumeError('USAGE', 'An application name must be set in your configuration', {
+        hint: 'new SparkConf().setAppName(…), or stream-ts submit --name',
+      })
+    }
+    this.clock = surroundings.clock ?? systemClock
+    this.random = surroundings.random ?? systemRandom
+    this.console = surroundings.console ?? ((text) => process.stdout.write(text))
+    this.#leveled = new LeveledLogger(surroundings.logger ?? launchLogger() ?? createLogger({ level: 'debug' }))
+    this.logger = this.#leveled
+    this.startTime = this.clock.now()
+    this.applicationId = `local-${this.startTime}`
+    const cores = coresOf(this.master)
+    this.hasSetParallelism = conf.contains('spark.default.parallelism')
+    this.defaultParallelism = this.#conf.getInt('spark.default.parallelism', cores)
+    require_(this.defaultParallelism > 0, 'spark.default.parallelism must be positive')
+    this.runner = new LocalRunner(cores, this.clock)
+  }
+
+  get appName(): string {
+    return this.#conf.get('spark.app.name')
+  }
+
+  get master(): string {
+    return this.#conf.get('spark.master')
+  }
+
+  get defaultMinPartitions(): number {
+    return Math.min(this.defaultParallelism, 2)
+  }
+
+  get isStopped(): boolean {
+    return this.#stopped
+  }
+
+  /** A copy: settings cannot be changed once the context is there. */
+  getConf(): SparkConf {
+    return this.#conf.clone()
+  }
+
+  /** ALL, DEBUG, ERROR, FATAL, INFO, OFF, TRACE or WARN, in any case. */
+  setLogLevel(level: string): void {
+    this.#leveled.setLevel(level)
+  }
+
+  nextRddId(): number {
+    return this.#rddCount++
+  }
+
+  /** A data set of the given records, cut into `slices` partitions. */
+  parallelize<T>(items: Iterable<T>, slices = this.defaultParallelism): RDD<T> {
+    require_(Number.isInteger(slices) && slices > 0, 'Positive number of partitions required')
+    return new RDD<T>(this, new ItemsPlan<T>(slice([...items], slices)))
+  }
+
+  makeRDD<T>(items: Iterable<T>, slices?: number): RDD<T> {
+    return this.parallelize(items, slices)
+  }
+
+  /** A data set without partitions. */
+  emptyRDD<T>(): RDD<T> {
+    return new RDD<T>(this, new ItemsPlan<T>([]))
+  }
+
+  union<T>(rdds: readonly RDD<T>[]): RDD<T> {
+    const [first, ...others] = rdds
+    return first ? first.union(...others) : this.emptyRDD()
+  }
+
+  /**
+   * The lines of a file, a folder, a glob or several of them with commas between; a name ending in .gz is unpacked.
+   * One partition per file. Rejects when nothing is there.
+   */
+  async textFile(paths: string): Promise<RDD<string>> {
+    const found: { readonly files: FileSystem; readonly entry: FileEntry }[] = []
+    for (const uri of paths.split(',')) {
+      const { files, path } = locate(uri)
+      const entries = await this.#inputs(files, path)
+      if (entries.length === 0) throw new FlumeError('IO', `Input path does not exist: ${uri}`)
+      for (const entry of entries) found.push({ files, entry })
+    }
+    return this.filesRdd(
+      found.map(
+        ({ files, entry }) =>
+          () =>
+            readTextFile(files, entry.path),
+      ),
+    )
+  }
+
+  /** One partition per reader. */
+  filesRdd<T>(readers: readonly (() => AsyncIterable<T>)[]): RDD<T> {
+    return new RDD<T>(this, new ReaderPlan<T>(readers))
+  }
+
+  async #inputs(files: FileSystem, path: string): Promise<FileEntry[]> {
+    const entries: FileEntry[] = []
+    for (const entry of await glob(files, path)) {
+      if (!entry.isDirectory) entries.push(entry)
+      else
+        for (const child of await files.list(entry.path))
+          if (!child.isDirectory && !/^[._]/.test(child.name)) entries.push(child)
+    }
+    return entries
+  }
+
+  /** Runs `f` over each partition and answers the results in partition order. */
+  async runJob<T, U>(rdd: RDD<T>, f: (items: T[]) => U | Promise<U>): Promise<U[]> {
+    await prepare(rdd, this.runner)
+    return this.runner.runPartitions(indexesOf(rdd), async (index) => f(await collectPartition(rdd, index)))
+  }
+
+  /** A value for all tasks; in one process simply the value. */
+  broadcast<T>(value: T): { readonly value: T } {
+    return { value }
+  }
+
+  /** A sum that functions over records may add to; a function that runs twice adds twice. */
+  longAccumulator(name?: string): Accumulator {
+    return new Accumulator(name)
+  }
+
+  doubleAccumulator(name?: string): Accumulator {
+    return new Accumulator(name)
+  }
+
+  /** Called once, when the context stops. */
+  onStop(act: () => void): void {
+    this.#stopActions.push(act)
+  }
+
+  stop(): void {
+    if (this.#stopped) return
+    this.#stopped = true
+    for (const act of this.#stopActions.splice(0)) act()
+  }
+}
+
+/** A running sum. */
+export class Accumulator {
+  readonly name: string | undefined
+  #sum = 0
+  #count = 0
+
+  constructor(name?: string) {
+    this.name = name
+  }
+
+  add(value: number): void {
+    this.#sum += value
+    this.#count++
+  }
+
+  get value(): number {
+    return this.#sum
+  }
+
+  get sum(): number {
+    return this.#sum
+  }
+
+  get count(): number {
+    return this.#count
+  }
+
+  get avg(): number {
+    return this.#sum / this.#count
+  }
+
+  get isZero(): boolean {
+    return this.#count === 0
+  }
+
+  reset(): void {
+    this.#sum = 0
+    this.#count = 0
+  }
+}
+
+/** The lines of one file; `.gz` is unpacked. */
+export function readTextFile(files: FileSystem, path: string): AsyncIterable<string> {
+  const bytes = files.read(path)
+  return readLines(path.endsWith('.gz') ? Readable.from(bytes).pipe(createGunzip()) : bytes)
+}

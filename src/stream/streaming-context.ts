@@ -1,0 +1,369 @@
+import { systemClock } from '../core/clock.ts'
+import { asError } from '../core/error.ts'
+import { keepAlive } from '../core/keep-alive.ts'
+import { SparkConf } from './conf.ts'
+import { DStream } from './dstream.ts'
+import type { FileSystem } from './files.ts'
+import { callSite } from './graph/call-site.ts'
+import { type ContextState, type StreamContext, StreamGraph } from './graph/graph.ts'
+import type { InputNode, Node } from './graph/node.ts'
+import { TransformNode } from './op/transform.ts'
+import { UnionNode } from './op/union.ts'
+import type { RDD } from './rdd/rdd.ts'
+import { FileNode } from './receiver/file.ts'
+import { ReceiverGroup, withLimit } from './receiver/group.ts'
+import { ReceiverNode } from './receiver/node.ts'
+import { QueueNode } from './receiver/queue.ts'
+import type { Receiver } from './receiver/receiver.ts'
+import { type SocketConverter, SocketReceiver, SocketTextReceiver } from './receiver/socket.ts'
+import { JobGenerator } from './scheduler/job-generator.ts'
+import { isInsideJob, JobScheduler } from './scheduler/job-scheduler.ts'
+import { ListenerBus, type StreamingListener } from './scheduler/listener.ts'
+import { StreamingProgress } from './scheduler/progress.ts'
+import { Termination } from './scheduler/termination.ts'
+import { type ContextSurroundings, readTextFile, SparkContext } from './spark-context.ts'
+import { StorageLevel } from './storage-level.ts'
+import { Duration, require_, type Time } from './time.ts'
+
+/** The RDD types behind a list of streams. */
+export type RddsOf<A extends readonly DStream<never>[]> = {
+  [I in keyof A]: A[I] extends DStream<infer T> ? RDD<T> : never
+}
+
+export interface StopOptions {
+  /** Default: `spark.streaming.stopSparkContextByDefault`, which is true. */
+  readonly stopSparkContext?: boolean
+  /** Receives no more, then works off everything that was received. */
+  readonly graceful?: boolean
+}
+
+/** A stream fed by a receiver. Users extend it with `getReceiver`. */
+export class ReceiverInputDStream<T> extends DStream<T> {
+  constructor(context: { readonly graph: StreamGraph }, receiver: Receiver<T>, words = 'Receiver stream') {
+    super(context, new ReceiverNode<T>(context.graph, receiver, words) as Node<T>)
+  }
+
+  get id(): number {
+    return (this.node as InputNode<T>).streamId
+  }
+
+  get name(): string {
+    return (this.node as InputNode<T>).name
+  }
+
+  getReceiver(): Receiver<T> {
+    return (this.node as ReceiverNode<T>).receiver
+  }
+}
+
+/** Time a stop that is not graceful gives to jobs that run, in milliseconds (B126). */
+const jobsMaxMs = 2000
+
+/** What exists between start and stop. */
+interface Running {
+  readonly generator: JobGenerator
+  readonly scheduler: JobScheduler
+  readonly receivers: ReceiverGroup
+  readonly release: () => void
+}
+
+/** The one context that is running in this process (B122). */
+let active: { readonly context: StreamingContext; readonly startedAt: string } | undefined
+
+/** The main door of a job: makes streams, starts them, waits for their end. INITIALIZED → ACTIVE → STOPPED. */
+export class StreamingContext implements StreamContext {
+  readonly sparkContext: SparkContext
+  readonly graph: StreamGraph
+  readonly progress: StreamingProgress
+  readonly #bus: ListenerBus
+  readonly #termination = new Termination()
+  readonly #holdsProcess: boolean
+  #state: ContextState = 'INITIALIZED'
+  #running: Running | undefined
+  #stopping: Promise<void> | undefined
+
+  constructor(
+    confOrContext: SparkConf | SparkContext,
+    batchDuration: Duration,
+    surroundings: ContextSurroundings = {},
+  ) {
+    if (typeof confOrContext === 'string') {
+      throw new Error(
+        'a context cannot be rebuilt from a checkpoint file alone, because functions cannot be stored: make it with new StreamingContext(conf, batchDuration)',
+      )
+    }
+    require_(
+      batchDuration instanceof Duration && batchDuration.milliseconds > 0,
+      'Batch duration must be a positive Duration',
+    )
+    this.sparkContext =
+      confOrContext instanceof SparkContext ? confOrContext : new SparkContext(confOrContext, surroundings)
+    this.graph = new StreamGraph(this.sparkContext, batchDuration.milliseconds)
+    this.graph.context = this
+    this.#bus = new ListenerBus(this.sparkContext.logger)
+    // A clock that is moved by hand belongs to a test, which keeps itself alive.
+    this.#holdsProcess = this.sparkContext.clock === systemClock
+    const conf = this.sparkContext.getConf()
+    this.progress = new StreamingProgress(this.graph, conf.getInt('spark.streaming.ui.retainedBatches', 1000))
+    this.#bus.add(this.progress)
+    if (conf.getInt('spark.streaming.concurrentJobs', 1) < 1)
+      throw new Error('spark.streaming.concurrentJobs must be at least 1')
+  }
+
+  /** The context that is running in this process, if any. */
+  static getActive(): StreamingContext | undefined {
+    return active?.context
+  }
+
+  /** The running context, or the one that `create` makes. */
+  static async getActiveOrCreate(
+    create: () => StreamingContext | Promise<StreamingContext>,
+  ): Promise<StreamingContext> {
+    return active?.context ?? (await create())
+  }
+
+  getState(): ContextState {
+    return this.#state
+  }
+
+  /** Every stream remembers its batches at least this long; once only. */
+  remember(duration: Duration): void {
+    this.graph.remember(duration.milliseconds)
+  }
+
+  // --- inputs
+
+  /** Lines of UTF-8 text from a TCP connection; connects again when it ends. */
+  socketTextStream(
+    host: string,
+    port: number,
+    level = StorageLevel.MEMORY_AND_DISK_SER_2,
+  ): ReceiverInputDStream<string> {
+    return new ReceiverInputDStream(this, new SocketTextReceiver(host, port, level), 'Socket stream')
+  }
+
+  /** Records that `converter` makes of the bytes of a TCP connection. */
+  socketStream<T>(
+    host: string,
+    port: number,
+    converter: SocketConverter<T>,
+    level = StorageLevel.MEMORY_AND_DISK_SER_2,
+  ): ReceiverInputDStream<T> {
+    return new ReceiverInputDStream(this, new SocketReceiver<T>(host, port, converter, level), 'Socket stream')
+  }
+
+  /** The lines of files that appear in a folder (or in the folders of a glob). Files must be moved in whole. */
+  textFileStream(directory: string): DStream<string> {
+    return new DStream(this, new FileNode<string>(this.graph, directory, { reader: readTextFile }))
+  }
+
+  /** Records that `reader` makes of files that appear in a folder; without a reader their lines. */
+  fileStream<T = string>(
+    directory: string,
+    options: {
+      readonly filter?: (path: string) => boolean
+      readonly newFilesOnly?: boolean
+      readonly reader?: (path: string) => AsyncIterable<T>
+    } = {},
+  ): DStream<T> {
+    const { reader, ...rest } = options
+    const read = reader
+      ? (_: FileSystem, path: string) => reader(path)
+      : (readTextFile as unknown as (files: FileSystem, path: string) => AsyncIterable<T>)
+    return new DStream(this, new FileNode<T>(this.graph, directory, { ...rest, reader: read }))
+  }
+
+  /** One queued RDD per batch, or all queued ones; later pushes are seen. `defaultRDD` null: an RDD without partitions when the queue is empty. */
+  queueStream<T>(queue: RDD<T>[], oneAtATime = true, defaultRDD?: RDD<T> | null): DStream<T> {
+    const { sparkContext } = this
+    const whenEmpty = (): RDD<T> =>
+      defaultRDD === undefined ? sparkContext.parallelize<T>([], 1) : (defaultRDD ?? sparkContext.emptyRDD<T>())
+    return new DStream(this, new QueueNode<T>(this.graph, queue, oneAtATime, whenEmpty))
+  }
+
+  receiverStream<T>(receiver: Receiver<T>): ReceiverInputDStream<T> {
+    return new ReceiverInputDStream<T>(this, receiver)
+  }
+
+  // --- combining
+
+  /** At least one stream, all with the same slide. */
+  union<T>(streams: readonly DStream<T>[]): DStream<T> {
+    return new DStream<T>(this, new UnionNode<T>(streams.map((stream) => stream.node)))
+  }
+
+  transform<A extends readonly DStream<never>[] | [], R>(
+    streams: A,
+    f: (rdds: RddsOf<A>, time: Time) => RDD<R> | PromiseLike<RDD<R>>,
+  ): DStream<R> {
+    const nodes = (streams as readonly DStream<never>[]).map((stream) => stream.node as unknown as Node<unknown>)
+    return new DStream<R>(
+      this,
+      new TransformNode<R>('transform', nodes, (rdds, time) => f(rdds as unknown as RddsOf<A>, time)),
+    )
+  }
+
+  // --- life
+
+  addStreamingListener(listener: StreamingListener): void {
+    this.#bus.add(listener)
+  }
+
+  removeStreamingListener(listener: StreamingListener): void {
+    this.#bus.remove(listener)
+  }
+
+  /**
+   * Starts receiving and the batch clock. What can be wrong with the job is thrown at once; what goes wrong later is
+   * reported by `awaitTermination`, so the promise may be left alone.
+   */
+  start(): Promise<void> {
+    if (this.#state === 'ACTIVE') {
+      this.sparkContext.logger.warn('StreamingContext has already been started')
+      return Promise.resolve()
+    }
+    if (this.#state === 'STOPPED') throw new Error('StreamingContext has already been stopped')
+    if (active) {
+      throw new Error(
+        `Only one StreamingContext may be started in this process. Currently running StreamingContext was started at ${active.startedAt}`,
+      )
+    }
+    try {
+      return this.#start()
+    } catch (error) {
+      this.#state = 'STOPPED'
+      active = undefined
+      throw error
+    }
+  }
+
+  #start(): Promise<void> {
+    const { graph, sparkContext } = this
+    const { clock, logger } = sparkContext
+    const conf = sparkContext.getConf()
+    graph.validate()
+    const receivers = new ReceiverGroup(graph, this.#bus, conf)
+    const scheduler = new JobScheduler({
+      clock,
+      logger,
+      bus: this.#bus,
+      termination: this.#termination,
+      concurrentJobs: conf.getInt('spark.streaming.concurrentJobs', 1),
+      onBatchDone: (timeMs, info) => {
+        receivers.onBatchCompleted(info)
+        graph.clear(timeMs)
+        graph.tracker.clear(timeMs - graph.inputRememberMs)
+      },
+    })
+    const generator = new JobGenerator({
+      clock,
+      logger,
+      graph,
+      tracker: graph.tracker,
+      scheduler,
+      termination: this.#termination,
+    })
+    const firstMs = generator.firstMs()
+    graph.initialize(firstMs - graph.batchMs)
+    active = { context: this, startedAt: callSite('start').short }
+    this.#state = 'ACTIVE'
+    this.#running = { generator, scheduler, receivers, release: this.#holdsProcess ? keepAlive() : () => undefined }
+    this.#bus.post((listener) => listener.onStreamingStarted?.({ time: clock.now() }))
+    const inputs = Promise.all(graph.inputs.map(async (input) => input.start()))
+    receivers.start()
+    generator.start(firstMs)
+    logger.info(`StreamingContext started: batches of ${graph.batchMs} ms`, { name: sparkContext.appName })
+    const started = inputs.then(() => undefined)
+    started.catch((error) => this.#termination.fail(asError(error)))
+    return started
+  }
+
+  /**
+   * Ends the job. Graceful: receivers stop first, then every received record is worked off, within
+   * `spark.streaming.gracefulStopTimeout` (ten batches). Else running jobs get two seconds.
+   */
+  stop(options?: boolean | StopOptions, graceful = false): Promise<void> {
+    if (this.#bus.isCalling) throw new Error('Cannot stop StreamingContext within listener bus thread.')
+    const given: StopOptions =
+      typeof options === 'object' ? options : { graceful, ...(options !== undefined && { stopSparkContext: options }) }
+    const conf = this.sparkContext.getConf()
+    const stopsSpark = given.stopSparkContext ?? conf.getBoolean('spark.streaming.stopSparkContextByDefault', true)
+    this.#stopping ??= this.#stop(given.graceful ?? false)
+    const stopped = this.#stopping.then(() => {
+      if (stopsSpark) this.sparkContext.stop()
+    })
+    if (!isInsideJob()) return stopped
+    // Waiting here for the job that waits for us would never end: it goes on in the background (B124).
+    stopped.catch((error) => this.#termination.fail(asError(error)))
+    return Promise.resolve()
+  }
+
+  async #stop(graceful: boolean): Promise<void> {
+    const { logger } = this.sparkContext
+    if (this.#state !== 'ACTIVE') {
+      logger.warn(
+        this.#state === 'STOPPED'
+          ? 'StreamingContext has already been stopped'
+          : 'StreamingContext has not been started yet',
+      )
+      this.#end()
+      return
+    }
+    const running = this.#running as Running
+    try {
+      if (graceful) await this.#stopGracefully(running)
+      else await this.#stopNow(running)
+      await Promise.all(this.graph.inputs.map(async (input) => input.stop()))
+    } finally {
+      await this.#bus.stop()
+      running.release()
+      this.#end()
+      logger.info('StreamingContext stopped')
+    }
+  }
+
+  #end(): void {
+    this.#state = 'STOPPED'
+    if (active?.context === this) active = undefined
+    this.#termination.stop()
+  }
+
+  /**
+   * B127 without its idle waits: the batch clock ticks once more only when blocks are still waiting, and a batch
+   * without jobs counts as done.
+   */
+  async #stopGracefully({ generator, scheduler, receivers }: Running): Promise<void> {
+    const { clock, logger } = this.sparkContext
+    const conf = this.sparkContext.getConf()
+    const limitMs = conf.getTimeAsMs('spark.streaming.gracefulStopTimeout', `${10 * this.graph.batchMs}ms`)
+    await receivers.stop(true)
+    const rest = async (): Promise<void> => {
+      while (this.graph.tracker.hasWaiting) await generator.nextBatch()
+      await generator.stop()
+      await scheduler.whenIdle()
+    }
+    if (!(await withLimit(rest(), limitMs, clock))) {
+      logger.warn(`the graceful stop gave up after ${limitMs} ms: some batches are not done`)
+      generator.abandon()
+      scheduler.abandon()
+    }
+  }
+
+  async #stopNow({ generator, scheduler, receivers }: Running): Promise<void> {
+    generator.abandon()
+    await receivers.stop(false)
+    if (await withLimit(scheduler.whenIdle(), jobsMaxMs, this.sparkContext.clock)) return
+    scheduler.abandon()
+    this.sparkContext.logger.warn(`stopped with ${scheduler.openBatchCount} batches not done`)
+  }
+
+  /** Resolves when the context has stopped; rejects with the error of a batch that failed. */
+  awaitTermination(): Promise<void> {
+    return this.#termination.wait()
+  }
+
+  /** True when the context stopped in time, false when not; rejects as `awaitTermination` does. */
+  async awaitTerminationOrTimeout(timeoutMs: number): Promise<boolean> {
+    return withLimit(this.#termination.wait(), timeoutMs, this.sparkContext.clock)
+  }
+}
