@@ -1,3 +1,4 @@
+import type { Charset } from '../codec/charset.ts'
 import type { Clock } from '../core/clock.ts'
 import type { EventBatch } from '../core/event-batch.ts'
 import type { Random } from '../core/random.ts'
@@ -176,6 +177,11 @@ export interface DeserializerInput {
   readonly offset: number
   /** Reads into `target` at `position`; resolves to the bytes read, 0 at the end. */
   read(target: Uint8Array, position: number): Promise<number>
+  /** What the file's text is written in, and what becomes of bytes that are none (S-79); binary formats ignore both. */
+  readonly charset: Charset
+  readonly malformed: 'FAIL' | 'REPLACE' | 'IGNORE'
+  /** The source's own older option for the longest line, in characters; it overrides the deserializer's. */
+  readonly maxLineLength?: number | undefined
   readonly log: Logger
 }
 
