@@ -343,7 +343,9 @@ export class WebHdfs implements FileSystem {
     const text = typeof remote?.message === 'string' ? remote.message.split('\n', 1)[0] : undefined
     const said = exception ? `${exception}: ${text ?? ''}` : `HTTP status ${answer.status}`
     const reason = reasonFor(answer.status, exception, text)
-    return new FileSystemError(reason, `${what}: ${said}`, hintFor(answer.status, reason))
+    // Both are found out before anything is done, wherever they come from.
+    const untouched = reason === 'exists' || reason === 'missing'
+    return new FileSystemError(reason, `${what}: ${said}`, { untouched, hint: hintFor(answer.status, reason) })
   }
 }
 
@@ -372,10 +374,9 @@ function reasonFor(status: number, exception: string | undefined, text = ''): Fi
   return status === 429 || status === 502 || status === 503 || status === 504 ? 'unreachable' : 'other'
 }
 
-function hintFor(status: number, reason: FileSystemReason): { hint?: string } {
-  if (status === 401) return { hint: 'this cluster asks for Kerberos, which is not supported yet' }
-  if (reason === 'denied') return { hint: 'give the user the right, or set HADOOP_USER_NAME or hdfs.proxyUser' }
-  return {}
+function hintFor(status: number, reason: FileSystemReason): string | undefined {
+  if (status === 401) return 'this cluster asks for Kerberos, which is not supported yet'
+  return reason === 'denied' ? 'give the user the right, or set HADOOP_USER_NAME or hdfs.proxyUser' : undefined
 }
 
 /** A name node that answers but cannot serve now; another one may. */

@@ -1,7 +1,7 @@
 import { lookup, lookupService } from 'node:dns/promises'
 import { hostname } from 'node:os'
 import { TimeZone } from '../../../codec/time-zone.ts'
-import { type FileSystem, parentOf, reasonOf } from '../../../net/hdfs/file-system.ts'
+import { type FileSystem, parentOf } from '../../../net/hdfs/file-system.ts'
 import { fileSystemSchemes, openFileSystem, splitAddress } from '../../../net/hdfs/open.ts'
 import { bytes, choice, count, flag, millis, nested, type Options, seconds, text, whole } from '../../../spec/option.ts'
 import {
@@ -204,7 +204,6 @@ class HdfsSink implements Sink {
   readonly #buckets = new Map<string, Bucket>()
   /** Closes begun by timers, which a stop waits for. */
   readonly #closing = new Set<Promise<void>>()
-  #isDown = false
 
   constructor(options: HdfsOptions, context: SinkContext, machine: Readonly<Record<string, string>>) {
     this.#options = options
@@ -228,9 +227,7 @@ class HdfsSink implements Sink {
 
   /** Rejects CONNECTION while HDFS cannot be reached. */
   async start(): Promise<void> {
-    await this.#watch(async () => {
-      await this.#fileSystem.status(this.#root)
-    })
+    await this.#fileSystem.status(this.#root)
   }
 
   /**
@@ -238,14 +235,12 @@ class HdfsSink implements Sink {
    * their part of the batch (H-12): it is delivered at least once, and never in part of an event.
    */
   async write(batch: EventBatch): Promise<void> {
-    await this.#watch(async () => {
-      const shares = this.#pattern.partition(batch, this.#context.clock.now())
-      const evicted: Promise<void>[] = []
-      const writes = shares.map((share) => this.#bucket(share, evicted).write(share.batch))
-      const results = await Promise.allSettled([...writes, ...evicted])
-      const failed = results.find((result) => result.status === 'rejected')
-      if (failed) throw failed.reason
-    })
+    const shares = this.#pattern.partition(batch, this.#context.clock.now())
+    const evicted: Promise<void>[] = []
+    const writes = shares.map((share) => this.#bucket(share, evicted).write(share.batch))
+    const results = await Promise.allSettled([...writes, ...evicted])
+    const failed = results.find((result) => result.status === 'rejected')
+    if (failed) throw failed.reason
   }
 
   /** Closes and renames every file, each tried once (H-08). */
@@ -280,24 +275,6 @@ class HdfsSink implements Sink {
     if (this.#buckets.get(key) === bucket) this.#buckets.delete(key)
     const closing = bucket.close().finally(() => this.#closing.delete(closing))
     this.#closing.add(closing)
-  }
-
-  /** Says once when HDFS goes away and once when it is back; the runner decides about the rest. */
-  async #watch(act: () => Promise<void>): Promise<void> {
-    const { log, counters } = this.#context
-    try {
-      await act()
-    } catch (error) {
-      counters.eventWriteFail++
-      const reason = reasonOf(error)
-      if (!this.#isDown && (reason === 'unreachable' || reason === 'timeout')) {
-        this.#isDown = true
-        log.warn(`${this.#options['hdfs.path']} cannot be written; events wait in the channel until it can`)
-      }
-      throw error
-    }
-    if (this.#isDown) log.info(`${this.#options['hdfs.path']} can be written again`)
-    this.#isDown = false
   }
 
   #newPattern(path: string, machine: Readonly<Record<string, string>>): PathPattern {
