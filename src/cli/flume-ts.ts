@@ -10,6 +10,7 @@ export type Verb = (argv: readonly string[], terminal: Terminal) => Promise<numb
 
 /** Loaded when they are asked for, so that help stays instant and an old Node gets a clear word before anything fails. */
 const verbs: ReadonlyMap<string, () => Promise<Verb>> = new Map([
+  ['agent', async () => (await import('./agent.ts')).agent],
   ['validate', async () => (await import('./validate.ts')).validate],
   ['help', async () => (await import('./help.ts')).help],
   ['version', async () => (await import('./version.ts')).version],

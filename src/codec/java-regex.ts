@@ -310,5 +310,5 @@ class Translator {
 
 /** A character that stands for itself, inside brackets too. */
 function literal(character: string): string {
-  return /[!-\/:-@[-`{-~]/.test(character) ? `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}` : character
+  return /[!-/:-@[-`{-~]/.test(character) ? `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}` : character
 }

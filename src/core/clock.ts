@@ -61,9 +61,3 @@ export function sleepOn(clock: Pick<Clock, 'after'>, delayMs: number, signal?: A
 
 /** The machine's own time. */
 export const systemClock: Clock = new SystemClock()
-
-/** Keeps the process alive until the answer is called: this clock's own timers do not. */
-export function holdProcess(): () => void {
-  const handle = setInterval(() => undefined, timerDelayMaxMs)
-  return () => clearInterval(handle)
-}

@@ -1,5 +1,5 @@
 import type { TimeZone } from '../../../codec/time-zone.ts'
-import { EventBatch, FlumeError, type HeaderColumn } from '../../contract.ts'
+import { type EventBatch, FlumeError, type HeaderColumn } from '../../contract.ts'
 import { formatLetter, isRegular, type RoundUnit, roundDown, stableMs } from './date-letters.ts'
 
 export interface PatternSettings {
