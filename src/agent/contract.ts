@@ -1,3 +1,4 @@
+import type { Charset } from '../codec/charset.ts'
 import type { Clock } from '../core/clock.ts'
 import type { EventBatch } from '../core/event-batch.ts'
 import type { Random } from '../core/random.ts'
@@ -176,6 +177,11 @@ export interface DeserializerInput {
   readonly offset: number
   /** Reads into `target` at `position`; resolves to the bytes read, 0 at the end. */
   read(target: Uint8Array, position: number): Promise<number>
+  /** What the file's text is written in, and what becomes of bytes that are none (S-79); binary formats ignore both. */
+  readonly charset: Charset
+  readonly malformed: 'FAIL' | 'REPLACE' | 'IGNORE'
+  /** The source's own older option for the longest line, in characters; it overrides the deserializer's. */
+  readonly maxLineLength?: number | undefined
   readonly log: Logger
 }
 
@@ -194,6 +200,8 @@ export interface OptionProblem {
 interface SpecBase<S extends OptionTable> {
   /** The name users write: Flume's alias, or the class's short name where Flume has no alias. */
   readonly type: string
+  /** How people write it where that is not the type, such as `HDFS`. */
+  readonly title?: string
   /** Flume's class name and spoken names that mean the same. */
   readonly aliases: readonly string[]
   readonly summary: string
@@ -222,6 +230,8 @@ export interface ChannelSpec<S extends OptionTable = OptionTable> extends SpecBa
     readonly durable: boolean
     readonly ordered: boolean
     readonly overlappingTakes: boolean
+    /** Events live outside the process, where others may feed or drain them (Kafka): no source, or no sink, is fine. */
+    readonly external?: boolean
   }
   create(options: Options<S>, context: ChannelContext): Channel | Promise<Channel>
 }
@@ -239,6 +249,8 @@ export interface InterceptorSpec<S extends OptionTable = OptionTable> extends Sp
 
 export interface SelectorSpec<S extends OptionTable = OptionTable> extends SpecBase<S> {
   readonly kind: 'selector'
+  /** Channels that the options name; the configuration finds those that the source does not feed. */
+  channelsNamed?(options: Options<S>): readonly { readonly option: string; readonly channel: string }[]
   create(options: Options<S>, context: SelectorContext): Selector | Promise<Selector>
 }
 

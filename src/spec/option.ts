@@ -3,6 +3,8 @@ import type { Place } from './finding.ts'
 /** A raw value as the configuration gives it, with the place of its key. */
 export interface RawValue extends Place {
   readonly text: string
+  /** Where the value itself begins, when that is known. */
+  readonly valueAt?: { readonly line: number; readonly column: number }
 }
 
 /** What reading a text as an option's kind gave: the value, or what is wrong with the text. */

@@ -1,7 +1,7 @@
 import { systemClock } from '../core/clock.ts'
 import { asError } from '../core/error.ts'
 import { keepAlive } from '../core/keep-alive.ts'
-import { SparkConf } from './conf.ts'
+import type { SparkConf } from './conf.ts'
 import { DStream } from './dstream.ts'
 import type { FileSystem } from './files.ts'
 import { callSite } from './graph/call-site.ts'

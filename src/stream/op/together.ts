@@ -1,4 +1,4 @@
-import { Node } from '../graph/node.ts'
+import type { Node } from '../graph/node.ts'
 import { IllegalArgumentError } from '../time.ts'
 
 /** What union and transform ask of the streams they join: at least one, one context, one slide (B51). */

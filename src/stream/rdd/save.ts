@@ -4,7 +4,7 @@ import { FlumeError } from '../../core/error.ts'
 import { type FileWriter, joinPath, locate } from '../files.ts'
 import { type Shape, textForm } from '../text-form.ts'
 import { type Dataset, indexesOf, prepare, type Runner } from './plan.ts'
-import { type Settled, type Signal } from './push.ts'
+import type { Settled, Signal } from './push.ts'
 
 /** Bytes of text collected before they are handed to the file system. */
 const flushBytes = 256 * 1024

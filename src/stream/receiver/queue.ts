@@ -1,6 +1,6 @@
 import type { NodeGraph } from '../graph/node.ts'
 import { InputNode } from '../graph/node.ts'
-import { RDD } from '../rdd/rdd.ts'
+import type { RDD } from '../rdd/rdd.ts'
 import { ItemsPlan } from '../rdd/source.ts'
 
 /** Batches from a list of data sets that the job itself fills (B96). */

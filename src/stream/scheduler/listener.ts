@@ -1,7 +1,7 @@
 import { asError } from '../../core/error.ts'
 import type { Logger } from '../../monitor/logger.ts'
 import type { InputInfo } from '../graph/node.ts'
-import { Time } from '../time.ts'
+import type { Time } from '../time.ts'
 
 export type { InputInfo as StreamInputInfo }
 

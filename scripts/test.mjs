@@ -1,0 +1,48 @@
+// Runs the built tests of one kind with Node's own runner. Usage: test.mjs [test|peer|sim|parity] [--coverage] [PART-OF-PATH…]
+import { spawnSync } from 'node:child_process'
+import { existsSync, readdirSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const kinds = {
+  test: { timeoutMs: 120_000 },
+  sim: { timeoutMs: 300_000 },
+  // These start whole systems, so one after the other.
+  peer: { timeoutMs: 480_000, oneByOne: true },
+  parity: { timeoutMs: 480_000, oneByOne: true },
+}
+
+const words = process.argv.slice(2).filter((word) => word !== '--coverage')
+const coverage = process.argv.includes('--coverage')
+const kind = words[0] in kinds ? words.shift() : 'test'
+const folder = join(root, 'dist', 'test')
+const files = (existsSync(folder) ? readdirSync(folder, { recursive: true }) : [])
+  .map((name) => String(name))
+  .filter((name) => name.endsWith(`.${kind}.js`) && (words.length === 0 || words.some((word) => name.includes(word))))
+  .sort()
+  .map((name) => join(folder, name))
+if (files.length === 0) {
+  console.error(
+    `no .${kind}.ts file${words.length > 0 ? ` with ${words.join(' or ')} in its path` : ''} has been built`,
+  )
+  process.exit(1)
+}
+
+const { timeoutMs, oneByOne } = kinds[kind]
+const command = [
+  ...['--enable-source-maps', '--test', `--test-timeout=${timeoutMs}`],
+  ...(oneByOne ? ['--test-concurrency=1'] : []),
+  `--test-reporter=${relative(process.cwd(), join(root, 'scripts', 'reporter.mjs')).replace(/^(?!\.)/, './')}`,
+  '--test-reporter-destination=stdout',
+  ...files,
+]
+const c8 = [
+  join(root, 'node_modules', 'c8', 'bin', 'c8.js'),
+  ...['--include=dist/src/**', '--reporter=text', '--reporter=lcov', process.execPath],
+]
+const { status } = spawnSync(process.execPath, coverage ? [...c8, ...command] : command, {
+  cwd: root,
+  stdio: 'inherit',
+})
+process.exit(status ?? 1)

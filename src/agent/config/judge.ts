@@ -1,0 +1,522 @@
+import type { Place } from '../../spec/finding.ts'
+import { didYouMean } from '../../spec/nearest.ts'
+import type { RawValue } from '../../spec/option.ts'
+import type { ChannelSpec, InterceptorSpec, SelectorSpec, SinkSpec, SourceSpec } from '../contract.ts'
+import type { AgentKeys, PartKeys, PartKind } from './agent-keys.ts'
+import type { AgentModel, ChannelModel, SinkModel, SourceModel } from './model.ts'
+import type { ConfigEntry } from './property-store.ts'
+import { readNames } from './read-list.ts'
+import { fingerprintOf, type Part, type PartWorld, readPart } from './read-part.ts'
+import type { Words } from './report.ts'
+
+/** A listed part that has keys; without `part` something is wrong with it, and that has been reported. */
+interface Listed {
+  readonly keys: PartKeys
+  part: Part | undefined
+  /** Left out although nothing is wrong with the part itself. */
+  readonly isOff?: boolean
+}
+
+interface ListedSource extends Listed {
+  channels: readonly string[]
+  selector: Part | undefined
+  interceptors: readonly { readonly name: string; readonly part: Part }[]
+}
+
+interface ListedSink extends Listed {
+  channel: string | undefined
+  batchLimit: number | undefined
+}
+
+/**
+ * Judges the graph that would run, not the text: what cannot start, would lose data or would block it is an error, what
+ * Flume ignores is a warning. Answers what survives; whether it may start is for the caller, who sees the findings.
+ */
+export async function judgeAgent(keys: AgentKeys, world: PartWorld): Promise<AgentModel> {
+  return new Judge(keys, world).judge()
+}
+
+class Judge {
+  readonly #keys: AgentKeys
+  readonly #world: PartWorld
+  readonly #channels = new Map<string, Listed>()
+  readonly #sources = new Map<string, ListedSource>()
+  readonly #sinks = new Map<string, ListedSink>()
+
+  constructor(keys: AgentKeys, world: PartWorld) {
+    this.#keys = keys
+    this.#world = world
+  }
+
+  async judge(): Promise<AgentModel> {
+    this.#refuseWhatIsNotThere()
+    for (const keys of this.#listed('channels')) this.#channels.set(keys.name, await this.#readChannel(keys))
+    for (const keys of this.#listed('sources')) this.#sources.set(keys.name, await this.#readSource(keys))
+    for (const keys of this.#listed('sinks')) this.#sinks.set(keys.name, await this.#readSink(keys))
+    this.#checkBatchSizes()
+    this.#checkFlow()
+    return this.#model()
+  }
+
+  // ── Lists ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Sink groups and config filters change what runs; running without them would be something else. */
+  #refuseWhatIsNotThere(): void {
+    const later: readonly (readonly [kind: PartKind, message: string, hint: string])[] = [
+      ['sinkgroups', 'sink groups are not available yet', 'take the group out, so that each sink runs by itself'],
+      ['configfilters', 'config filters are not available yet', 'use ${env:NAME} or ${sys:name} in the values'],
+    ]
+    for (const [kind, message, hint] of later) {
+      const list = this.#keys.lists.get(kind)
+      if (list) this.#world.report.fatal(list, { code: 'not-yet', path: list.key, message, hint })
+      else this.#noteUnlisted(kind, [])
+    }
+  }
+
+  /** The keys of every listed part that has any (C-11). */
+  #listed(kind: PartKind): readonly PartKeys[] {
+    const { report } = this.#world
+    const list = this.#keys.lists.get(kind)
+    const path = `${this.#keys.name}.${kind}`
+    const names = readNames(list, path, report)
+    const parts = this.#keys.parts.get(kind) as ReadonlyMap<string, PartKeys>
+    const spare = [...parts.keys()].filter((name) => !names.includes(name))
+    const found: PartKeys[] = []
+    // From a comment on every word has been reported as one.
+    const comment = names.findIndex((name) => name.startsWith('#') || name.startsWith('//'))
+    for (const [index, name] of names.entries()) {
+      const keys = parts.get(name)
+      if (keys) found.push(keys)
+      else if (list && !name.includes(',') && (comment < 0 || index < comment)) {
+        report.warning(
+          { ...list, ...list.valueAt },
+          {
+            code: 'not-configured',
+            path,
+            message: `"${name}" is listed and has no keys; it is left out`,
+            hint: didYouMean(name, spare),
+          },
+        )
+      }
+    }
+    if (kind === 'channels' && !list) {
+      report.fatal(this.#keys.place, { code: 'no-channels', path, message: 'is missing: an agent needs a channel' })
+    }
+    this.#noteUnlisted(kind, names)
+    return found
+  }
+
+  /** People switch parts off by taking them out of the list. */
+  #noteUnlisted(kind: PartKind, names: readonly string[]): void {
+    for (const [name, { place }] of this.#keys.parts.get(kind) as ReadonlyMap<string, PartKeys>) {
+      if (names.includes(name)) continue
+      const path = `${this.#keys.name}.${kind}.${name}`
+      const message = `is configured and not listed in ${this.#keys.name}.${kind}; it does not run`
+      this.#world.report.note(place, { code: 'not-listed', path, message })
+    }
+  }
+
+  // ── Parts ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async #readChannel(keys: PartKeys): Promise<Listed> {
+    const path = this.#path('channels', keys.name)
+    const { own, empty, frame } = split(keys, ['type', 'config'])
+    const part = await readPart(
+      { kind: 'channel', type: frame.get('type'), raws: own, empty, path, place: keys.place, alsoKnown: ['type'] },
+      this.#world,
+    )
+    if (!part) this.#leftOut('channels', keys)
+    return { keys, part }
+  }
+
+  async #readSource(keys: PartKeys): Promise<ListedSource> {
+    const path = this.#path('sources', keys.name)
+    const { own, empty, frame } = split(
+      keys,
+      ['type', 'channels', 'interceptors', 'config'],
+      ['interceptors.', 'selector.'],
+    )
+    const channels = this.#channelsOf(keys, own, empty)
+    const alsoKnown = ['type', 'channels', 'interceptors', 'selector.type']
+    const part = await readPart(
+      { kind: 'source', type: frame.get('type'), raws: own, empty, path, place: keys.place, alsoKnown },
+      this.#world,
+    )
+    const selector = await this.#readSelector(keys, channels ?? [])
+    const interceptors = await this.#readInterceptors(keys)
+    const isWhole = part && channels && selector && interceptors
+    if (!isWhole) this.#leftOut('sources', keys)
+    return {
+      keys,
+      part: isWhole ? part : undefined,
+      channels: channels ?? [],
+      selector,
+      interceptors: interceptors ?? [],
+    }
+  }
+
+  /** The channels a source feeds, those that do not exist cut off (C-13); undefined when none is left. */
+  #channelsOf(keys: PartKeys, own: Map<string, ConfigEntry>, empty: Map<string, Place>): readonly string[] | undefined {
+    const { report } = this.#world
+    const entry = this.#frameEntry('sources', keys, 'channels', 'channel', own, empty)
+    if (!entry) return undefined
+    const names = readNames(entry, entry.key, report)
+    const known = names.filter((name) => this.#isRunning(name))
+    const missing = names.filter((name) => !known.includes(name))
+    if (missing.length === 0) return known
+    const at = { ...entry, ...entry.valueAt }
+    const hint = missing.map((name) => didYouMean(name, this.#channels.keys())).find((text) => text !== undefined)
+    const message = `${list(missing)} ${missing.length === 1 ? 'is no channel' : 'are no channels'} of this agent`
+    if (known.length > 0) {
+      report.warning(at, { code: 'undeclared-channel', path: entry.key, message: `${message}; left out`, hint })
+      return known
+    }
+    const words = { code: 'no-channel', path: entry.key, message: `${message}, and no other is left`, hint }
+    report.error(at, words)
+    return undefined
+  }
+
+  /** `channels` of a source or `channel` of a sink; reports what is missing and the mixing up of the two. */
+  #frameEntry(
+    kind: 'sources' | 'sinks',
+    keys: PartKeys,
+    key: string,
+    otherKey: string,
+    own: Map<string, ConfigEntry>,
+    empty: Map<string, Place>,
+  ): ConfigEntry | undefined {
+    const entry = keys.values.get(key)
+    if (entry) return entry
+    const path = this.#path(kind, keys.name)
+    const other = keys.values.get(otherKey)
+    const emptyAt = empty.get(key)
+    // What is said here is not said again as an unknown or an empty key.
+    own.delete(otherKey)
+    empty.delete(key)
+    if (other) {
+      const message = `is not an option, and ${key} is required`
+      const words = { code: 'missing', path: path + otherKey, message, hint: `did you mean "${key}"?` }
+      this.#world.report.error(other, words)
+    } else if (emptyAt) {
+      this.#world.report.error(emptyAt, { code: 'missing', path: path + key, message: 'has no value and needs one' })
+    } else {
+      const hint = `this agent has ${list([...this.#channels.keys()]) || 'no channels'}`
+      this.#world.report.error(keys.values.get('type') ?? keys.place, {
+        code: 'missing',
+        path: path + key,
+        message: 'is required and missing',
+        hint,
+      })
+    }
+    return undefined
+  }
+
+  async #readSelector(keys: PartKeys, channels: readonly string[]): Promise<Part | undefined> {
+    const raws = below(keys.values, 'selector.')
+    const type = raws.get('type')
+    raws.delete('type')
+    const path = `${this.#path('sources', keys.name)}selector.`
+    const part = await readPart(
+      {
+        kind: 'selector',
+        type,
+        defaultType: 'replicating',
+        raws,
+        empty: below(keys.empty, 'selector.'),
+        path,
+        place: keys.place,
+        alsoKnown: ['type'],
+      },
+      this.#world,
+    )
+    let failed = false
+    for (const { option, channel } of (part?.spec as SelectorSpec | undefined)?.channelsNamed?.(
+      part?.options as never,
+    ) ?? []) {
+      if (channels.includes(channel) || channels.length === 0) continue
+      const at = raws.get(option) ?? keys.place
+      this.#world.report.error(at, {
+        code: 'selector-channel',
+        path: path + option,
+        message: `"${channel}" is not among the source's channels`,
+        hint: didYouMean(channel, channels) ?? `they are ${channels.join(', ')}`,
+      })
+      failed = true
+    }
+    return failed ? undefined : part
+  }
+
+  async #readInterceptors(keys: PartKeys): Promise<ListedSource['interceptors'] | undefined> {
+    const path = `${this.#path('sources', keys.name)}interceptors`
+    const names = readNames(keys.values.get('interceptors'), path, this.#world.report)
+    const all = below(keys.values, 'interceptors.')
+    const made: { readonly name: string; readonly part: Part }[] = []
+    for (const name of names) {
+      const raws = below(all, `${name}.`)
+      const type = raws.get('type')
+      raws.delete('type')
+      const part = await readPart(
+        {
+          kind: 'interceptor',
+          type,
+          raws,
+          empty: below(keys.empty, `interceptors.${name}.`),
+          path: `${path}.${name}.`,
+          place: keys.values.get('interceptors') ?? keys.place,
+          alsoKnown: ['type'],
+        },
+        this.#world,
+      )
+      if (part) made.push({ name, part })
+    }
+    const noted = new Set(names)
+    for (const [key, entry] of all) {
+      const name = key.slice(0, key.indexOf('.') < 0 ? undefined : key.indexOf('.'))
+      if (noted.has(name)) continue
+      noted.add(name)
+      const message = `is configured and not listed in ${path}; it does not run`
+      this.#world.report.note(entry, { code: 'not-listed', path: `${path}.${name}`, message })
+    }
+    return made.length === names.length ? made : undefined
+  }
+
+  async #readSink(keys: PartKeys): Promise<ListedSink> {
+    const { report } = this.#world
+    const path = this.#path('sinks', keys.name)
+    const { own, empty, frame } = split(keys, ['type', 'channel', 'config'])
+    const entry = this.#frameEntry('sinks', keys, 'channel', 'channels', own, empty)
+    const channel = entry?.text
+    const part = await readPart(
+      {
+        kind: 'sink',
+        type: frame.get('type'),
+        raws: own,
+        empty,
+        path,
+        place: keys.place,
+        alsoKnown: ['type', 'channel'],
+      },
+      this.#world,
+    )
+    if (!part || !entry || channel === undefined) {
+      this.#leftOut('sinks', keys)
+      // A sink that cannot run still says which channel it would have drained.
+      return { keys, part: undefined, channel, batchLimit: undefined }
+    }
+    if (this.#isRunning(channel)) return { keys, part, channel, batchLimit: undefined }
+    const known = didYouMean(channel, this.#channels.keys())
+    const oneOnly = /\s/.test(channel) ? 'a sink has one channel' : undefined
+    report.warning(
+      { ...entry, ...entry.valueAt },
+      {
+        code: 'undeclared-channel',
+        path: entry.key,
+        message: `"${channel}" is no channel of this agent; the sink does not run`,
+        hint: oneOnly ?? known,
+      },
+    )
+    return { keys, part: undefined, channel: undefined, batchLimit: undefined, isOff: true }
+  }
+
+  // ── The graph ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** A channel that runs; one that failed counts too unless lenient, so that one mistake is said once. */
+  #isRunning(name: string): boolean {
+    const channel = this.#channels.get(name)
+    return channel !== undefined && this.#counts(channel)
+  }
+
+  #counts(listed: Listed): boolean {
+    return listed.part !== undefined || (this.#world.report.mode !== 'lenient' && listed.isOff !== true)
+  }
+
+  /** A batch above a channel's transactionCapacity can never be put or taken whole (C-21). */
+  #checkBatchSizes(): void {
+    for (const [name, source] of this.#sources) {
+      for (const channel of source.channels) this.#checkBatchSize('sources', name, source, channel)
+    }
+    for (const [name, sink] of this.#sinks) {
+      if (sink.channel !== undefined) {
+        sink.batchLimit = this.#checkBatchSize('sinks', name, sink, sink.channel)
+      }
+    }
+  }
+
+  /** Answers the channel's limit where the default batch size is above it. */
+  #checkBatchSize(kind: 'sources' | 'sinks', name: string, listed: Listed, channelName: string): number | undefined {
+    const spec = listed.part?.spec as SourceSpec | SinkSpec | undefined
+    const channel = this.#channels.get(channelName)?.part
+    const limitOption = (channel?.spec as ChannelSpec | undefined)?.transactionCapacityOption
+    const limit = limitOption === undefined ? undefined : channel?.options[limitOption]
+    const sizeOption = spec?.batchSizeOption
+    const size = sizeOption === undefined ? undefined : listed.part?.options[sizeOption]
+    if (typeof limit !== 'number' || typeof size !== 'number' || size <= limit || sizeOption === undefined) {
+      return undefined
+    }
+    const path = this.#path(kind, name) + sizeOption
+    const limitPath = `${this.#path('channels', channelName)}${limitOption}`
+    const given = listed.part?.given.get(sizeOption)
+    if (given) {
+      this.#world.report.error(
+        { ...given, ...given.valueAt },
+        {
+          code: 'batch-size',
+          path,
+          message: `a batch of ${size} is more than channel ${channelName} takes at once (${limit})`,
+          hint: `set ${limitPath} to ${size} or more, or ${path} to ${limit} or less`,
+        },
+      )
+      listed.part = undefined
+      this.#leftOut(kind, listed.keys)
+      return undefined
+    }
+    this.#world.report.warning(listed.keys.values.get('type') ?? listed.keys.place, {
+      code: 'batch-size',
+      path,
+      message: `the default of ${size} is more than channel ${channelName} takes at once; ${limit} is used`,
+      hint: `set ${limitPath} to ${size} or more`,
+    })
+    return limit
+  }
+
+  #checkFlow(): void {
+    const { report } = this.#world
+    for (const [name, channel] of this.#channels) {
+      if (!this.#counts(channel)) continue
+      const place = channel.keys.values.get('type') ?? channel.keys.place
+      const path = `${this.#keys.name}.channels.${name}`
+      const feeders = [...this.#sources]
+        .filter(([, source]) => this.#counts(source) && source.channels.includes(name))
+        .map(([source]) => source)
+      const isDrained = [...this.#sinks.values()].some((sink) => this.#counts(sink) && sink.channel === name)
+      const isExternal = (channel.part?.spec as ChannelSpec | undefined)?.capabilities.external === true
+      const isKnown = channel.part !== undefined
+      if (feeders.length === 0 && !isDrained) {
+        report.warning(place, {
+          code: 'unused-channel',
+          path,
+          message: 'is fed and drained by nothing; it is left out',
+        })
+        channel.part = undefined
+      } else if (isExternal || !isKnown) {
+        // Others may be at the other end, or it cannot be told which channel this is.
+      } else if (!isDrained) {
+        const words: Words = {
+          code: 'never-drained',
+          path,
+          message: `is fed by ${feeders.join(', ')} and drained by no sink: it would fill up and block`,
+          hint: this.#drainHint(name),
+        }
+        report.error(place, words)
+      } else if (feeders.length === 0) {
+        report.note(place, { code: 'never-fed', path, message: 'is fed by no source' })
+      }
+    }
+    const runs = [...this.#sources.values(), ...this.#sinks.values()].some((listed) => this.#counts(listed))
+    if (!runs && this.#keys.lists.has('channels')) {
+      const message = 'has no source and no sink that could run'
+      report.fatal(this.#keys.place, { code: 'nothing-to-run', path: this.#keys.name, message })
+    }
+  }
+
+  /** A sink that would drain the channel and is not in the list. */
+  #drainHint(channel: string): string {
+    for (const [name, { values }] of this.#keys.parts.get('sinks') ?? []) {
+      if (!this.#sinks.has(name) && values.get('channel')?.text === channel) {
+        return `sink ${name} would drain it: add it to ${this.#keys.name}.sinks`
+      }
+    }
+    return `name it as the channel of a sink`
+  }
+
+  #leftOut(kind: PartKind, keys: PartKeys): void {
+    if (this.#world.report.mode !== 'lenient') return
+    const path = `${this.#keys.name}.${kind}.${keys.name}`
+    this.#world.report.warning(keys.place, { code: 'left-out', path, message: 'is left out, as Flume does' })
+  }
+
+  #path(kind: PartKind, name: string): string {
+    return `${this.#keys.name}.${kind}.${name}.`
+  }
+
+  // ── What survives ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #model(): AgentModel {
+    const channels: ChannelModel[] = []
+    for (const [name, { keys, part }] of this.#channels) {
+      if (!part) continue
+      const { spec, options } = part
+      channels.push({
+        name,
+        spec: spec as ChannelSpec,
+        options,
+        fingerprint: fingerprintOf(keys.values, part.secretKeys),
+      })
+    }
+    const alive = new Set(channels.map(({ name }) => name))
+    const sources: SourceModel[] = []
+    for (const [name, { keys, part, selector, interceptors, channels: feeds }] of this.#sources) {
+      const fed = feeds.filter((channel) => alive.has(channel))
+      if (!part || !selector || fed.length === 0) continue
+      const secrets = new Set(part.secretKeys)
+      for (const key of selector.secretKeys) secrets.add(`selector.${key}`)
+      for (const one of interceptors)
+        for (const key of one.part.secretKeys) secrets.add(`interceptors.${one.name}.${key}`)
+      sources.push({
+        name,
+        spec: part.spec as SourceSpec,
+        options: part.options,
+        fingerprint: fingerprintOf(keys.values, secrets),
+        channels: fed,
+        selector: { spec: selector.spec as SelectorSpec, options: selector.options },
+        interceptors: interceptors.map((one) => ({
+          name: one.name,
+          spec: one.part.spec as InterceptorSpec,
+          options: one.part.options,
+        })),
+      })
+    }
+    const sinks: SinkModel[] = []
+    for (const [name, { keys, part, channel, batchLimit }] of this.#sinks) {
+      if (!part || channel === undefined || !alive.has(channel)) continue
+      sinks.push({
+        name,
+        spec: part.spec as SinkSpec,
+        options: part.options,
+        fingerprint: fingerprintOf(keys.values, part.secretKeys),
+        channel,
+        batchLimit,
+      })
+    }
+    return { name: this.#keys.name, channels, sources, sinks }
+  }
+}
+
+/** A part's own keys and those of the frame around it. */
+function split(
+  keys: PartKeys,
+  names: readonly string[],
+  stems: readonly string[] = [],
+): {
+  readonly own: Map<string, ConfigEntry>
+  readonly frame: ReadonlyMap<string, ConfigEntry>
+  readonly empty: Map<string, Place>
+} {
+  const isFrame = (key: string): boolean => names.includes(key) || stems.some((stem) => key.startsWith(stem))
+  return {
+    own: new Map([...keys.values].filter(([key]) => !isFrame(key))),
+    frame: new Map([...keys.values].filter(([key]) => isFrame(key))),
+    empty: new Map([...keys.empty].filter(([key]) => !stems.some((stem) => key.startsWith(stem)))),
+  }
+}
+
+/** The entries below a prefix, names relative to it. */
+function below<T extends RawValue | Place>(values: ReadonlyMap<string, T>, stem: string): Map<string, T> {
+  const found = new Map<string, T>()
+  for (const [key, value] of values) if (key.startsWith(stem)) found.set(key.slice(stem.length), value)
+  return found
+}
+
+function list(names: readonly string[]): string {
+  return names.map((name) => `"${name}"`).join(', ')
+}

@@ -1,0 +1,220 @@
+import type { Finding, Place } from '../../spec/finding.ts'
+import { didYouMean } from '../../spec/nearest.ts'
+import type { ComponentSpec } from '../contract.ts'
+import { type AgentKeys, partKinds, sortKeys } from './agent-keys.ts'
+import { interpolate, type Unreplaced } from './interpolate.ts'
+import { judgeAgent } from './judge.ts'
+import type { AgentModel } from './model.ts'
+import { type ConfigEntry, PropertyStore } from './property-store.ts'
+import { readConfigFiles } from './read-files.ts'
+import { type Mode, Report } from './report.ts'
+import { TypeIndex } from './type-index.ts'
+import { loadUserModule, type ModuleLoader } from './user-module.ts'
+
+export type { Mode } from './report.ts'
+
+export interface LoadAgentInput {
+  /** Properties files; a later one's keys win over an earlier one's (C-30). */
+  readonly files: readonly string[]
+  /** May be left out when the files define exactly one agent. */
+  readonly agentName?: string | undefined
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** `-Dkey=value` of the command line. */
+  readonly systemProperties: ReadonlyMap<string, string>
+  /** `strict`: warnings are errors. `lenient`: Flume's own outcome, the part that is wrong is dropped and the rest runs. */
+  readonly mode: Mode
+  /** What types may name; by default every component there is. */
+  readonly components?: readonly ComponentSpec[]
+  /** Say nothing about the files' other agents; by default what is wrong with them is a warning (C-06). */
+  readonly onlyThisAgent?: boolean
+  /** Loads modules that types name (`./my-source.ts`); by default through esbuild. */
+  readonly moduleLoader?: ModuleLoader
+}
+
+export interface LoadedAgent {
+  /** What would run; undefined when a finding is an error. */
+  readonly model: AgentModel | undefined
+  /** Everything found, in the order of the files. */
+  readonly findings: readonly Finding[]
+  /** Every agent that the files define. */
+  readonly agentNames: readonly string[]
+}
+
+/** Reads an agent's configuration. Never rejects for what a user wrote: that is in the findings, all in one pass. */
+export async function loadAgent(input: LoadAgentInput): Promise<LoadedAgent> {
+  const { store, findings } = await readConfigFiles(input.files)
+  if (findings.some(({ severity }) => severity === 'error')) {
+    return { model: undefined, findings: onlyErrors(findings), agentNames: [] }
+  }
+  const replaced = replaceVariables(store, input)
+  const { agents, strays } = sortKeys(replaced.store)
+  const agentNames = runnableNames(agents)
+  const chosen = chooseAgent(input, agents, agentNames, replaced.store)
+  if ('finding' in chosen) return { model: undefined, findings: [chosen.finding], agentNames }
+
+  const report = new Report(input.mode)
+  for (const found of findings) report.add(found)
+  for (const { keys, finding } of strays) if (!keys.every((key) => replaced.used.has(key))) report.add(finding)
+  for (const { entry, unreplaced } of replaced.left) {
+    if (entry.key.startsWith(`${chosen.keys.name}.`)) reportUnreplaced(entry, unreplaced, chosen.keys, input, report)
+  }
+  const types = new TypeIndex(input.components ?? (await import('../components.ts')).components)
+  const model = await judgeAgent(chosen.keys, { types, report, loadModule: input.moduleLoader ?? loadUserModule })
+  const own = input.mode === 'strict' ? report.findings.map(asStrict) : report.findings
+  const others = input.onlyThisAgent ? [] : await judgeOthers(agents, chosen.keys, agentNames, types)
+  const isRunnable = !own.some(({ severity }) => severity === 'error')
+  return { model: isRunnable ? model : undefined, findings: sortFindings([...own, ...others], input.files), agentNames }
+}
+
+/** A file that could not be read as a whole says so and nothing else. */
+function onlyErrors(findings: readonly Finding[]): readonly Finding[] {
+  return findings.filter(({ severity }) => severity === 'error')
+}
+
+interface Replaced {
+  readonly store: PropertyStore
+  /** Keys whose values other values took over: they configure nothing and still serve. */
+  readonly used: ReadonlySet<string>
+  readonly left: readonly { readonly entry: ConfigEntry; readonly unreplaced: readonly Unreplaced[] }[]
+}
+
+/** Replaces variables before anything is read, so that a number may come from the environment. */
+function replaceVariables(store: PropertyStore, { env, systemProperties }: LoadAgentInput): Replaced {
+  const replaced = new PropertyStore()
+  const used = new Set<string>()
+  const left: { readonly entry: ConfigEntry; readonly unreplaced: readonly Unreplaced[] }[] = []
+  const property = (key: string): string | undefined => {
+    const text = store.getText(key)
+    if (text !== undefined) used.add(key)
+    return text
+  }
+  for (const entry of store.entries()) {
+    const { text, unreplaced } = interpolate(entry.text, { env, systemProperties, property })
+    replaced.set({ ...entry, text: text.trim() })
+    if (unreplaced.length > 0) left.push({ entry, unreplaced })
+  }
+  return { store: replaced, used, left }
+}
+
+function reportUnreplaced(
+  entry: ConfigEntry,
+  unreplaced: readonly Unreplaced[],
+  keys: AgentKeys,
+  { env }: LoadAgentInput,
+  report: Report,
+): void {
+  const at = { ...entry, ...entry.valueAt }
+  const path = entry.key
+  for (const { name, reason } of unreplaced) {
+    const variable = `\${${name}}`
+    if (reason === 'unsupported') {
+      report.fatal(at, {
+        code: 'not-yet',
+        path,
+        message: `${variable} cannot be replaced: java: and date: are not available yet`,
+        hint: 'write the text itself, or pass it in as ${env:NAME} or ${sys:name}',
+      })
+    } else if (reason === 'too-deep') {
+      report.fatal(at, { code: 'variable-circle', path, message: `the variables of this value go in circles` })
+    } else if (reason === 'unset') {
+      const hint = `set it, or give a default: \${${name}:-…}`
+      report.warning(at, { code: 'unset-variable', path, message: `${variable} is not set and stays as it is`, hint })
+    } else if (name.includes('[') && keys.lists.has('configfilters')) {
+      // The config filters themselves have been refused.
+    } else if (Object.hasOwn(env, name)) {
+      const hint = `the environment is \${env:${name}}`
+      report.warning(at, { code: 'plain-variable', path, message: `${variable} stays as it is`, hint })
+    } else report.note(at, { code: 'plain-variable', path, message: `${variable} stays as it is` })
+  }
+}
+
+/** Agents that could be run: those with a list, or, when there is none with a list, those with keys of a part. */
+function runnableNames(agents: ReadonlyMap<string, AgentKeys>): readonly string[] {
+  const listed = [...agents.values()].filter(({ lists }) => lists.size > 0)
+  return (listed.length > 0 ? listed : [...agents.values()]).map(({ name }) => name)
+}
+
+function chooseAgent(
+  { files, agentName }: LoadAgentInput,
+  agents: ReadonlyMap<string, AgentKeys>,
+  names: readonly string[],
+  store: PropertyStore,
+): { readonly keys: AgentKeys } | { readonly finding: Finding } {
+  const [only] = names
+  const keys = agents.get(agentName ?? only ?? '')
+  if (keys && (agentName !== undefined || names.length === 1)) return { keys }
+  const words =
+    only === undefined
+      ? {
+          code: 'no-agent',
+          message: 'defines no agent',
+          hint: `an agent begins with lines such as a1.sources = r1; the first key is "${firstKey(store)}"`,
+        }
+      : agentName === undefined
+        ? {
+            code: 'several-agents',
+            message: `defines several agents: ${names.join(', ')}`,
+            hint: `say which one to run with -n, such as -n ${only}`,
+          }
+        : {
+            code: 'unknown-agent',
+            message: `defines no agent "${agentName}"`,
+            hint: didYouMean(agentName, names) ?? `it defines ${names.join(', ')}`,
+          }
+  return { finding: { severity: 'error', file: files.join(', '), line: 0, column: 0, path: '', ...words } }
+}
+
+function firstKey(store: PropertyStore): string {
+  for (const { key } of store.entries()) return key.slice(0, 60)
+  return ''
+}
+
+/** What is wrong with the other agents of the files keeps nobody from running this one (C-06). */
+async function judgeOthers(
+  agents: ReadonlyMap<string, AgentKeys>,
+  chosen: AgentKeys,
+  names: readonly string[],
+  types: TypeIndex,
+): Promise<readonly Finding[]> {
+  const found: Finding[] = []
+  for (const keys of agents.values()) {
+    if (keys === chosen) continue
+    if (!names.includes(keys.name)) {
+      found.push(withoutLists(keys, names))
+      continue
+    }
+    const report = new Report('normal')
+    await judgeAgent(keys, { types, report, loadModule: undefined })
+    for (const one of report.findings) {
+      if (one.severity === 'error') found.push({ ...one, severity: 'warning' })
+    }
+  }
+  return found
+}
+
+function withoutLists(keys: AgentKeys, names: readonly string[]): Finding {
+  const at: Place = keys.place
+  const kinds = partKinds.filter((kind) => keys.parts.get(kind)?.size)
+  const hint = didYouMean(keys.name, names)
+  return {
+    severity: 'warning',
+    file: at.file,
+    line: at.line,
+    column: at.column,
+    path: `${keys.name}.${kinds[0] ?? ''}`,
+    code: 'agent-without-lists',
+    message: `"${keys.name}" lists no sources, channels or sinks; its keys are ignored`,
+    ...(hint ? { hint } : {}),
+  }
+}
+
+function asStrict(finding: Finding): Finding {
+  return finding.severity === 'warning' ? { ...finding, severity: 'error' } : finding
+}
+
+function sortFindings(findings: readonly Finding[], files: readonly string[]): readonly Finding[] {
+  return [...findings].sort(
+    (one, other) =>
+      files.indexOf(one.file) - files.indexOf(other.file) || one.line - other.line || one.column - other.column,
+  )
+}

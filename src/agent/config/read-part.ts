@@ -1,0 +1,172 @@
+import { createHash } from 'node:crypto'
+import { dirname, resolve } from 'node:path'
+import { explain } from '../../core/error.ts'
+import type { Place } from '../../spec/finding.ts'
+import type { RawValue } from '../../spec/option.ts'
+import { inlineComment, type NestedRequest, quote, readOptions, valueHint } from '../../spec/read.ts'
+import type { ComponentKind, ComponentSpec, OptionProblem } from '../contract.ts'
+import { harmlessKey } from './known-types.ts'
+import type { OptionValues } from './model.ts'
+import type { Report } from './report.ts'
+import { bareName, isModulePath, type TypeIndex } from './type-index.ts'
+import { type ModuleLoader, pickSpec } from './user-module.ts'
+
+/** What reading one component needs to know of the rest of the world. */
+export interface PartWorld {
+  readonly types: TypeIndex
+  readonly report: Report
+  /** Undefined: modules are not loaded, and their components pass as they are. */
+  readonly loadModule: ModuleLoader | undefined
+}
+
+export interface PartRequest {
+  readonly kind: ComponentKind
+  /** The configured type; undefined asks for `defaultType`. */
+  readonly type: RawValue | undefined
+  readonly defaultType?: string
+  /** The component's own keys, without those that belong to the frame around it. */
+  readonly raws: ReadonlyMap<string, RawValue>
+  readonly empty: ReadonlyMap<string, Place>
+  /** What stands before each name, dot included. */
+  readonly path: string
+  /** Where a finding about the component as a whole points to. */
+  readonly place: Place
+  /** Keys of the frame, for "did you mean". */
+  readonly alsoKnown?: readonly string[]
+}
+
+export interface Part {
+  readonly spec: ComponentSpec
+  readonly options: OptionValues
+  readonly given: ReadonlyMap<string, RawValue>
+  /** Keys, relative to `path`, whose values must not be shown. */
+  readonly secretKeys: ReadonlySet<string>
+}
+
+/** Answers a component with its options read, or undefined once everything that is wrong with it has been reported. */
+export async function readPart(request: PartRequest, world: PartWorld): Promise<Part | undefined> {
+  const spec = await findSpec(request, world)
+  if (!spec) return undefined
+  const { raws, empty, path, place, alsoKnown } = request
+  const names = [spec.type, ...spec.aliases].map(bareName)
+  const reading = readOptions({
+    table: spec.options,
+    raws,
+    path,
+    place: request.type ?? place,
+    empty,
+    ...(alsoKnown ? { alsoKnown } : {}),
+    harmless: (key) => harmlessKey(names, key),
+  })
+  const { values, given } = reading
+  let failed = false
+  for (const found of reading.findings) failed = world.report.addOfPart(found) || failed
+  for (const [key, at] of empty) {
+    if (reading.mentionedEmpty.has(key) || reading.nested.some(({ name }) => key.startsWith(`${name}.`))) continue
+    world.report.warning(at, { code: 'empty-value', path: path + key, message: 'has no value; it is ignored' })
+  }
+  const secretKeys = new Set(reading.secretKeys)
+  for (const inner of reading.nested) {
+    const made = await readNested(inner, request, world)
+    if (made) {
+      values[inner.name] = made.value
+      for (const key of made.secretKeys) secretKeys.add(`${inner.name}.${key}`)
+    } else failed = true
+  }
+  if (failed) return undefined
+  if (!check(spec, values, given, request, world)) return undefined
+  return { spec, options: values, given, secretKeys }
+}
+
+async function readNested(
+  inner: NestedRequest,
+  outer: PartRequest,
+  world: PartWorld,
+): Promise<{ readonly value: unknown; readonly secretKeys: ReadonlySet<string> } | undefined> {
+  const part = await readPart(
+    {
+      kind: inner.option.component as ComponentKind,
+      type: inner.type,
+      defaultType: inner.option.defaultType,
+      raws: inner.raws,
+      empty: inner.empty,
+      path: `${outer.path}${inner.name}.`,
+      place: outer.type ?? outer.place,
+    },
+    world,
+  )
+  if (!part) return undefined
+  const { spec, options, secretKeys } = part
+  const create = spec.create as (options: OptionValues, context: unknown) => unknown
+  return { value: { type: spec.type, create: (context: unknown) => create(options, context) }, secretKeys }
+}
+
+/** Rules between options; a problem is reported where its option stands. */
+function check(
+  spec: ComponentSpec,
+  values: Record<string, unknown>,
+  given: ReadonlyMap<string, RawValue>,
+  { path, place, type }: PartRequest,
+  { report }: PartWorld,
+): boolean {
+  const rules = spec.check as ((options: OptionValues) => readonly OptionProblem[]) | undefined
+  let failed = false
+  for (const { option, severity = 'error', code = 'options', message, hint } of rules?.(values) ?? []) {
+    const { file, line, column } = given.get(option) ?? type ?? place
+    const found = { severity, file, line, column, path: path + option, code, message, ...(hint ? { hint } : {}) }
+    failed = report.addOfPart(found) || failed
+  }
+  return !failed
+}
+
+async function findSpec(request: PartRequest, world: PartWorld): Promise<ComponentSpec | undefined> {
+  const { kind, type, defaultType, place, path } = request
+  // A nested component's type is the value of the option itself, not of a key below it.
+  const typePath = defaultType !== undefined && kind !== 'selector' ? path.slice(0, -1) : `${path}type`
+  const name = type?.text ?? defaultType
+  if (name === undefined) {
+    world.report.error(place, { code: 'no-type', path: typePath, message: `is missing: the ${kind} has no type` })
+    return undefined
+  }
+  const spec = world.types.find(kind, name)
+  if (spec) return spec
+  const at = type ? { ...type, ...type.valueAt } : place
+  if (type && isModulePath(name)) return loadSpec(name, request, typePath, world)
+  world.report.error(at, {
+    code: 'unknown-type',
+    path: typePath,
+    message: `there is no ${kind} ${quote(name)}`,
+    hint: inlineComment(name) ? valueHint(name) : world.types.explainUnknown(kind, name),
+  })
+  return undefined
+}
+
+async function loadSpec(
+  name: string,
+  { kind, type, place }: PartRequest,
+  path: string,
+  { loadModule, report }: PartWorld,
+): Promise<ComponentSpec | undefined> {
+  if (!loadModule) return undefined
+  const at = type ? { ...type, ...type.valueAt } : place
+  // Beside the file that names it, so that a configuration and its modules move together.
+  const file = resolve(dirname(at.file), name)
+  try {
+    return pickSpec(await loadModule(file), kind)
+  } catch (thrown) {
+    report.error(at, { code: 'module', path, message: `${file} cannot be used: ${explain(thrown)}` })
+    return undefined
+  }
+}
+
+/** Keys and values in one text, in an order of its own; secrets are in it by their digest only. */
+export function fingerprintOf(values: ReadonlyMap<string, RawValue>, secretKeys: ReadonlySet<string>): string {
+  return [...values]
+    .sort(([one], [other]) => (one < other ? -1 : one > other ? 1 : 0))
+    .map(([key, { text }]) => `${JSON.stringify(key)}=${secretKeys.has(key) ? digest(text) : JSON.stringify(text)}`)
+    .join('\n')
+}
+
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
+}

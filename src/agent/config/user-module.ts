@@ -1,0 +1,88 @@
+import { stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { FlumeError } from '../../core/error.ts'
+import type { ComponentKind, ComponentSpec } from '../contract.ts'
+
+/** Loads a module by its absolute path; answers its exports. Rejects with what the file or its code did wrong. */
+export type ModuleLoader = (file: string) => Promise<Readonly<Record<string, unknown>>>
+
+const ownContract = new URL('../contract.js', import.meta.url).href
+
+/**
+ * Loads a user's module: TypeScript through esbuild, JavaScript as it is. `flume-ts/agent` means this installation's own
+ * contract wherever the file lies; other packages are looked up from the file. A changed file is loaded anew.
+ */
+export const loadUserModule: ModuleLoader = async (file) => {
+  if (/\.(mts|ts)$/.test(file)) return import(await bundle(file))
+  const { mtimeMs } = await stat(file)
+  return import(`${pathToFileURL(file).href}?changed=${mtimeMs}`)
+}
+
+/** The module and what it imports from beside it, as one `data:` address. */
+async function bundle(file: string): Promise<string> {
+  const { build } = await import('esbuild')
+  const { outputFiles } = await build({
+    entryPoints: [file],
+    bundle: true,
+    write: false,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    mainFields: ['main'],
+    sourcemap: 'inline',
+    logLevel: 'silent',
+    define: { 'import.meta.url': JSON.stringify(pathToFileURL(file).href) },
+    plugins: [
+      {
+        name: 'packages-stay-outside',
+        setup(context) {
+          context.onResolve({ filter: /^[^./]/ }, async ({ path, pluginData, kind, resolveDir }) => {
+            if (kind === 'entry-point' || pluginData === 'seen') return undefined
+            if (path === 'flume-ts/agent') return { path: ownContract, external: true }
+            if (path.startsWith('node:')) return { path, external: true }
+            const found = await context.resolve(path, { kind, resolveDir, pluginData: 'seen' })
+            if (found.errors.length > 0 || found.external) return found
+            return { path: pathToFileURL(found.path).href, external: true }
+          })
+        },
+      },
+    ],
+    absWorkingDir: dirname(file),
+  })
+  const [output] = outputFiles
+  if (!output) throw new FlumeError('INVALID_STATE', `${fileURLToPath(pathToFileURL(file))} came out empty`)
+  return `data:text/javascript;base64,${Buffer.from(output.contents).toString('base64')}`
+}
+
+/** The one component of the given kind among a module's exports. Throws USAGE when there is none, or more than one. */
+export function pickSpec(exports: Readonly<Record<string, unknown>>, kind: ComponentKind): ComponentSpec {
+  const specs = new Set(Object.values(exports).filter(isSpec))
+  const found = [...specs].filter((spec) => spec.kind === kind)
+  const [spec] = found
+  // A module written in JavaScript may leave out what it has no use for.
+  if (spec && found.length === 1)
+    return spec.aliases ? spec : ({ ...(spec as ComponentSpec), aliases: [] } as ComponentSpec)
+  if (found.length > 1) {
+    throw new FlumeError('USAGE', `exports ${found.length} components of kind ${kind}`, {
+      hint: 'one file, one component',
+    })
+  }
+  const others = [...specs].map((spec) => spec.kind)
+  const hint = `export what define${kind[0]?.toUpperCase()}${kind.slice(1)} of flume-ts/agent returns`
+  throw new FlumeError('USAGE', `exports no ${kind}${others.length > 0 ? `, but a ${others.join(', a ')}` : ''}`, {
+    hint,
+  })
+}
+
+function isSpec(value: unknown): value is ComponentSpec {
+  if (typeof value !== 'object' || value === null) return false
+  const { kind, type, options, create } = value as Partial<ComponentSpec>
+  return (
+    typeof kind === 'string' &&
+    typeof type === 'string' &&
+    typeof options === 'object' &&
+    options !== null &&
+    typeof create === 'function'
+  )
+}

@@ -1,0 +1,347 @@
+import { lookup, lookupService } from 'node:dns/promises'
+import { hostname } from 'node:os'
+import { TimeZone } from '../../../codec/time-zone.ts'
+import { type FileSystem, parentOf } from '../../../net/hdfs/file-system.ts'
+import { fileSystemSchemes, openFileSystem, splitAddress } from '../../../net/hdfs/open.ts'
+import { bytes, choice, count, flag, millis, nested, type Options, seconds, text, whole } from '../../../spec/option.ts'
+import {
+  defineSink,
+  type EventBatch,
+  FlumeError,
+  type OptionProblem,
+  type Serializer,
+  type Sink,
+  type SinkContext,
+} from '../../contract.ts'
+import { Bucket, type BucketTools } from './bucket.ts'
+import { Closer } from './closer.ts'
+import type { RoundUnit } from './date-letters.ts'
+import { knownMachineNames, machineNames, PathPattern, type Share } from './path-pattern.ts'
+import { Pool } from './pool.ts'
+import { SequenceSerializer } from './sequence-serializer.ts'
+
+const options = {
+  'hdfs.path': text({
+    doc: 'Directory of the files, such as hdfs://namenode:8020/flume/%Y-%m-%d; escape sequences allowed. Without a scheme: Hadoop’s default file system.',
+  }),
+  'hdfs.filePrefix': text({ default: 'FlumeData', doc: 'How file names begin; escape sequences allowed.' }),
+  'hdfs.fileSuffix': text({ default: '', doc: 'How file names end, such as .log; no dot is added.' }),
+  'hdfs.inUsePrefix': text({ default: '', doc: 'Put before the name of a file that is being written.' }),
+  'hdfs.inUseSuffix': text({ default: '.tmp', doc: 'Put behind the name of a file that is being written.' }),
+  'hdfs.emptyInUseSuffix': flag({
+    default: false,
+    doc: 'Use no suffix while a file is being written, whatever hdfs.inUseSuffix says.',
+  }),
+  'hdfs.rollInterval': seconds({ default: 30, doc: 'Close a file this long after it was opened; 0 or less never.' }),
+  'hdfs.rollSize': bytes({
+    default: 1024,
+    doc: 'Begin a new file when the bodies in the file reach this size; 0 or less never.',
+  }),
+  'hdfs.rollCount': count({ default: 10, doc: 'Begin a new file after this many events; 0 or less never.' }),
+  'hdfs.idleTimeout': seconds({ default: 0, doc: 'Close a file that got nothing for this long; 0 or less never.' }),
+  'hdfs.batchSize': count({
+    default: 100,
+    min: 1,
+    doc: 'Events written and confirmed at once. An append over WebHDFS takes 15 to 450 ms, so take 1000 or more for throughput.',
+  }),
+  'hdfs.codeC': text({ optional: true, doc: 'Compression; only None for now.' }),
+  'hdfs.fileType': choice({
+    of: ['SequenceFile', 'DataStream', 'CompressedStream'],
+    default: 'SequenceFile',
+    doc: 'SequenceFile: Hadoop records. DataStream: what the serializer writes. CompressedStream: not supported yet.',
+  }),
+  'hdfs.writeFormat': choice({
+    of: ['Writable', 'Text'],
+    default: 'Writable',
+    doc: 'How a SequenceFile holds the bodies: as BytesWritable or as Text.',
+  }),
+  'hdfs.maxOpenFiles': count({
+    default: 5000,
+    min: 1,
+    doc: 'With more open files than this, the one not written for the longest time is closed.',
+  }),
+  'hdfs.minBlockReplicas': count({
+    optional: true,
+    min: 0,
+    doc: 'Without effect: WebHDFS closes the file after every batch, so there is no pipeline to watch.',
+  }),
+  'hdfs.callTimeout': millis({
+    default: 30_000,
+    doc: 'Longest time for one exchange with HDFS; 0 or less waits for ever.',
+  }),
+  'hdfs.threadsPoolSize': count({ default: 10, min: 1, doc: 'Files that are written at the same time.' }),
+  'hdfs.rollTimerPoolSize': count({ default: 1, min: 1, doc: 'Without effect: timers need no threads here.' }),
+  'hdfs.kerberosPrincipal': text({ optional: true, doc: 'Not supported yet.' }),
+  'hdfs.kerberosKeytab': text({ optional: true, doc: 'Not supported yet.' }),
+  'hdfs.proxyUser': text({ optional: true, doc: 'User whose rights are used.' }),
+  'hdfs.round': flag({ default: false, doc: 'Round the time of escape sequences down.' }),
+  'hdfs.roundValue': count({ default: 1, doc: 'Round down to a multiple of this many units.' }),
+  'hdfs.roundUnit': text({ default: 'second', doc: 'second, minute or hour.' }),
+  'hdfs.timeZone': text({
+    optional: true,
+    doc: 'Zone of the escape sequences, such as Europe/Berlin; the machine’s own when left out.',
+  }),
+  'hdfs.useLocalTimeStamp': flag({
+    default: false,
+    doc: 'Use the time of writing for escape sequences instead of the timestamp header.',
+  }),
+  'hdfs.closeTries': whole('count', { default: 0, doc: 'How often closing a file is tried; 0 or less has no limit.' }),
+  'hdfs.retryInterval': whole('seconds', {
+    default: 180,
+    doc: 'Pause between tries to close a file; 0 or less tries once.',
+  }),
+  'hdfs.useRawLocalFileSystem': flag({
+    default: false,
+    doc: 'Without effect: files of file: paths never get checksum files here.',
+  }),
+  'hdfs.client': choice({ of: ['webhdfs'], default: 'webhdfs', doc: 'How HDFS is spoken to.' }),
+  'hdfs.webhdfs.url': text({
+    optional: true,
+    doc: 'HTTP address of the name node, or several separated by commas; else from HADOOP_CONF_DIR, else port 9870, then 50070.',
+  }),
+  'hdfs.headerSlash': choice({
+    of: ['directory', 'replace'],
+    default: 'directory',
+    doc: 'What a slash in a header’s value does in %{header}: make a directory, as in Flume, or become an underscore.',
+  }),
+  serializer: nested<Serializer, { readonly log: SinkContext['log'] }>('serializer', {
+    default: 'TEXT',
+    doc: 'Writes the events of a DataStream file.',
+  }),
+}
+type HdfsOptions = Options<typeof options>
+
+export const hdfs = defineSink({
+  type: 'hdfs',
+  aliases: ['org.apache.flume.sink.hdfs.HDFSEventSink', 'HDFSEventSink'],
+  summary: 'Writes events to files in HDFS or a local folder, one set of files per expanded path.',
+  options,
+  batchSizeOption: 'hdfs.batchSize',
+  check,
+  describe: (options) => options['hdfs.path'],
+  create: async (options, context) => {
+    const names = [...machineNames(options['hdfs.path']), ...machineNames(options['hdfs.filePrefix'])]
+    return new HdfsSink(options, context, await thisMachine(names))
+  },
+})
+
+const roundUnits: readonly RoundUnit[] = ['second', 'minute', 'hour']
+
+function check(options: HdfsOptions): readonly OptionProblem[] {
+  const problems: OptionProblem[] = []
+  const say = (
+    option: keyof HdfsOptions & string,
+    message: string,
+    hint: string,
+    severity: OptionProblem['severity'] = 'error',
+  ): void => {
+    problems.push({ option, message, hint, severity })
+  }
+  const codec = options['hdfs.codeC']
+  if (options['hdfs.fileType'] === 'CompressedStream') {
+    say('hdfs.fileType', 'CompressedStream is not supported yet', 'use DataStream, and compress the closed files')
+  }
+  if (codec !== undefined && codec.toLowerCase() !== 'none') {
+    say('hdfs.codeC', `the codec ${codec} is not supported yet`, 'leave hdfs.codeC out')
+  }
+  for (const key of ['hdfs.kerberosPrincipal', 'hdfs.kerberosKeytab'] as const) {
+    if (options[key])
+      say(key, 'Kerberos is not supported yet', 'leave it out; the user is HADOOP_USER_NAME or hdfs.proxyUser')
+  }
+  const { scheme, authority, path } = splitAddress(options['hdfs.path'])
+  if (scheme !== '' && !fileSystemSchemes.includes(scheme)) {
+    say('hdfs.path', `there is no file system for ${scheme}:`, `use ${fileSystemSchemes.join(', ')}`)
+  }
+  if (authority.includes('%')) say('hdfs.path', 'the host cannot hold escape sequences', 'write it out')
+  if (/(^|\/)\.\.?(\/|$)/.test(path)) say('hdfs.path', 'the path holds . or ..', 'write it out')
+  for (const key of ['hdfs.path', 'hdfs.filePrefix'] as const) {
+    for (const name of machineNames(options[key])) {
+      if (!knownMachineNames.includes(name)) {
+        say(key, `%[${name}] is not known`, `use ${knownMachineNames.map((known) => `%[${known}]`).join(', ')}`)
+      }
+    }
+  }
+  for (const key of ['hdfs.fileSuffix', 'hdfs.inUsePrefix', 'hdfs.inUseSuffix'] as const) {
+    if (options[key].includes('/'))
+      say(key, 'a part of a file name cannot hold a slash', 'put directories into hdfs.path')
+  }
+  if (options['hdfs.round']) {
+    const unit = roundUnits.find((known) => known === options['hdfs.roundUnit'].toLowerCase())
+    if (!unit) say('hdfs.roundUnit', 'times are not rounded, as in Flume', `use ${roundUnits.join(', ')}`, 'warning')
+    const most = unit === 'hour' ? 24 : 60
+    const value = options['hdfs.roundValue']
+    if (unit && (value < 1 || value > most)) say('hdfs.roundValue', `${value} does not fit`, `use 1 to ${most}`)
+  }
+  const zone = options['hdfs.timeZone']
+  if (zone !== undefined && !TimeZone.find(zone)) {
+    say('hdfs.timeZone', `${zone} is not a time zone; GMT is used, as in Flume`, 'write it as Europe/Berlin', 'warning')
+  }
+  if (
+    options['hdfs.fileType'] === 'SequenceFile' &&
+    options.serializer &&
+    options.serializer.type.toLowerCase() !== 'text'
+  ) {
+    say('serializer', 'a SequenceFile has no serializer', 'add hdfs.fileType = DataStream', 'warning')
+  }
+  if (options['hdfs.minBlockReplicas'] !== undefined) {
+    say('hdfs.minBlockReplicas', 'it has no effect over WebHDFS', 'leave it out', 'warning')
+  }
+  if (options['hdfs.emptyInUseSuffix'] && options['hdfs.inUseSuffix'] !== '.tmp') {
+    say('hdfs.inUseSuffix', 'hdfs.emptyInUseSuffix = true overrules it', 'leave one of them out', 'warning')
+  }
+  return problems
+}
+
+class HdfsSink implements Sink {
+  readonly batchSize: number
+  readonly #options: HdfsOptions
+  readonly #context: SinkContext
+  readonly #fileSystem: FileSystem
+  readonly #pattern: PathPattern
+  readonly #root: string
+  readonly #tools: BucketTools
+  /** Open buckets, the one written last at the end. */
+  readonly #buckets = new Map<string, Bucket>()
+  /** Closes begun by timers, which a stop waits for. */
+  readonly #closing = new Set<Promise<void>>()
+
+  constructor(options: HdfsOptions, context: SinkContext, machine: Readonly<Record<string, string>>) {
+    this.#options = options
+    this.#context = context
+    this.batchSize = options['hdfs.batchSize']
+    const address = options['hdfs.path']
+    const { fileSystem, path } = openFileSystem(address, {
+      mounts: context.settings.mounts,
+      env: context.settings.env,
+      clock: context.clock,
+      timeoutMs: Math.max(0, options['hdfs.callTimeout']),
+      webHdfsUrl: options['hdfs.webhdfs.url'],
+      proxyUser: options['hdfs.proxyUser'],
+    })
+    this.#fileSystem = fileSystem
+    this.#pattern = this.#newPattern(path, machine)
+    const fixed = path.startsWith('/') ? path : `/${path}`
+    this.#root = parentOf(fixed.slice(0, fixed.includes('%') ? fixed.indexOf('%') : undefined) || '/')
+    this.#tools = this.#newTools()
+  }
+
+  /** Rejects CONNECTION while HDFS cannot be reached. */
+  async start(): Promise<void> {
+    await this.#fileSystem.status(this.#root)
+  }
+
+  /**
+   * Resolves when the bytes of every file the batch touched are confirmed (H-11). A rejection may leave some files with
+   * their part of the batch (H-12): it is delivered at least once, and never in part of an event.
+   */
+  async write(batch: EventBatch): Promise<void> {
+    const shares = this.#pattern.partition(batch, this.#context.clock.now())
+    const evicted: Promise<void>[] = []
+    const writes = shares.map((share) => this.#bucket(share, evicted).write(share.batch))
+    const results = await Promise.allSettled([...writes, ...evicted])
+    const failed = results.find((result) => result.status === 'rejected')
+    if (failed) throw failed.reason
+  }
+
+  /** Closes and renames every file, each tried once (H-08). */
+  async stop(): Promise<void> {
+    const buckets = [...this.#buckets.values()]
+    this.#buckets.clear()
+    await Promise.all([...buckets.map((bucket) => bucket.close()), ...this.#closing])
+    await this.#tools.closer.stop()
+    await this.#fileSystem.close()
+  }
+
+  #bucket({ directory, prefix }: Share, evicted: Promise<void>[]): Bucket {
+    const key = `${directory}/${prefix}`
+    let bucket = this.#buckets.get(key)
+    if (bucket) {
+      this.#buckets.delete(key)
+    } else {
+      const made = new Bucket(directory, prefix, this.#tools, () => this.#expire(key, made))
+      bucket = made
+      // H-09: a place is made before the new bucket takes it.
+      if (this.#buckets.size >= this.#options['hdfs.maxOpenFiles']) {
+        const [oldestKey, oldest] = this.#buckets.entries().next().value as [string, Bucket]
+        this.#buckets.delete(oldestKey)
+        evicted.push(oldest.close())
+      }
+    }
+    this.#buckets.set(key, bucket)
+    return bucket
+  }
+
+  #expire(key: string, bucket: Bucket): void {
+    if (this.#buckets.get(key) === bucket) this.#buckets.delete(key)
+    const closing = bucket.close().finally(() => this.#closing.delete(closing))
+    this.#closing.add(closing)
+  }
+
+  #newPattern(path: string, machine: Readonly<Record<string, string>>): PathPattern {
+    const { log } = this.#context
+    const zoneName = this.#options['hdfs.timeZone']
+    const unit = roundUnits.find((known) => known === this.#options['hdfs.roundUnit'].toLowerCase())
+    if (this.#options['hdfs.round'] && !unit)
+      log.warn('hdfs.roundUnit is none of second, minute, hour: times are not rounded')
+    return new PathPattern(
+      path,
+      this.#options['hdfs.filePrefix'],
+      {
+        zone: zoneName === undefined ? TimeZone.local() : (TimeZone.find(zoneName) ?? TimeZone.utc),
+        round: this.#options['hdfs.round'] && unit ? { value: this.#options['hdfs.roundValue'], unit } : undefined,
+        useLocalTimeStamp: this.#options['hdfs.useLocalTimeStamp'],
+        slashesInHeaders: this.#options['hdfs.headerSlash'] === 'directory',
+        colonsInHeaders: splitAddress(this.#options['hdfs.path']).scheme === 'file',
+      },
+      machine,
+    )
+  }
+
+  #newTools(): BucketTools {
+    const { clock, counters, log, random } = this.#context
+    const get = this.#options
+    const retryIntervalMs = get['hdfs.retryInterval'] * 1000
+    return {
+      fileSystem: this.#fileSystem,
+      clock,
+      counters,
+      pool: new Pool(get['hdfs.threadsPoolSize']),
+      closer: new Closer(
+        this.#fileSystem,
+        { closeTries: Math.max(0, get['hdfs.closeTries']), retryIntervalMs },
+        this.#context,
+      ),
+      settings: {
+        rollIntervalMs: Math.max(0, get['hdfs.rollInterval']) * 1000,
+        rollSizeBytes: Math.max(0, get['hdfs.rollSize']),
+        rollCount: Math.max(0, get['hdfs.rollCount']),
+        idleTimeoutMs: Math.max(0, get['hdfs.idleTimeout']) * 1000,
+        inUsePrefix: get['hdfs.inUsePrefix'],
+        inUseSuffix: get['hdfs.emptyInUseSuffix'] ? '' : get['hdfs.inUseSuffix'],
+        fileSuffix: get['hdfs.fileSuffix'],
+      },
+      newSerializer: async () => {
+        if (get['hdfs.fileType'] === 'SequenceFile')
+          return new SequenceSerializer(get['hdfs.writeFormat'], clock, random)
+        if (get['hdfs.fileType'] === 'DataStream') return get.serializer.create({ log })
+        throw new FlumeError('UNSUPPORTED', 'CompressedStream is not supported yet', { hint: 'use DataStream' })
+      },
+    }
+  }
+}
+
+/** Values of `%[localhost]`, `%[ip]` and `%[fqdn]`, looked up once, and only when they are used (H-17). */
+async function thisMachine(names: readonly string[]): Promise<Readonly<Record<string, string>>> {
+  const localhost = hostname()
+  if (names.length === 0) return {}
+  const ip = await lookup(localhost).then(
+    ({ address }) => address,
+    () => '127.0.0.1',
+  )
+  if (!names.includes('fqdn')) return { localhost, ip }
+  const fqdn = await lookupService(ip, 0).then(
+    ({ hostname }) => hostname,
+    () => localhost,
+  )
+  return { localhost, ip, fqdn }
+}

@@ -1,0 +1,65 @@
+import {
+  encodeSequenceRecords,
+  type SequenceFormat,
+  sequenceFileHeader,
+  syncLength,
+} from '../../../codec/sequence-file.ts'
+import type { Random } from '../../../core/random.ts'
+import { type Clock, type EventBatch, FlumeError, type Serializer } from '../../contract.ts'
+
+/** One SequenceFile: the key is the event's `timestamp` header, else the time of writing; the value is its body (H-23). */
+export class SequenceSerializer implements Serializer {
+  readonly appendable = true
+  readonly #format: SequenceFormat
+  readonly #clock: Clock
+  readonly #sync: Uint8Array
+  #sinceMarkBytes = 0
+
+  constructor(format: SequenceFormat, clock: Clock, random: Random) {
+    this.#format = format
+    this.#clock = clock
+    this.#sync = Uint8Array.from({ length: syncLength }, () => Math.floor(random() * 256))
+  }
+
+  begin(): Uint8Array {
+    const header = sequenceFileHeader(this.#format, this.#sync)
+    this.#sinceMarkBytes = header.length
+    return header
+  }
+
+  encode(batch: EventBatch): Uint8Array {
+    const records = encodeSequenceRecords(batch, this.#keys(batch), this.#format, this.#sync, this.#sinceMarkBytes)
+    // Every batch ends with a mark.
+    this.#sinceMarkBytes = 0
+    return records
+  }
+
+  end(): Uint8Array {
+    return new Uint8Array(0)
+  }
+
+  #keys(batch: EventBatch): BigInt64Array {
+    const keys = new BigInt64Array(batch.count)
+    const column = batch.headers.get('timestamp')
+    if (typeof column !== 'object')
+      return keys.fill(column === undefined ? BigInt(this.#clock.now()) : readLong(column, 0))
+    const now = BigInt(this.#clock.now())
+    for (let i = 0; i < keys.length; i++) {
+      const text = column[i]
+      keys[i] = text === undefined ? now : readLong(text, i)
+    }
+    return keys
+  }
+}
+
+function readLong(text: string, index: number): bigint {
+  if (/^[+-]?\d{1,19}$/.test(text)) {
+    const value = BigInt(text.startsWith('+') ? text.slice(1) : text)
+    if (BigInt.asIntN(64, value) === value) return value
+  }
+  throw new FlumeError(
+    'INVALID_DATA',
+    `a SequenceFile's key is the timestamp header, but event ${index + 1} of the batch has ${JSON.stringify(text)}`,
+    { hint: 'the header must be a whole number; repair it with an interceptor, or use hdfs.fileType = DataStream' },
+  )
+}

@@ -1,0 +1,80 @@
+import { type LoadedAgent, loadAgent } from '../agent/config/load.ts'
+import { Agent } from '../agent/runtime/agent.ts'
+import { describeFlows, describeSummary } from '../agent/runtime/flows.ts'
+import { systemClock } from '../core/clock.ts'
+import { explain } from '../core/error.ts'
+import { keepAlive } from '../core/keep-alive.ts'
+import { createLogger } from '../monitor/logger.ts'
+import { formatFinding } from '../spec/finding.ts'
+import { type AgentOptions, readAgentOptions } from './agent-options.ts'
+import type { Terminal, Verb } from './flume-ts.ts'
+import { notifyReady, notifyStopping } from './ready.ts'
+import { stopSignal } from './signals.ts'
+
+/** `flume-ts agent`: runs the agent until a signal stops it, and says what went through. */
+export const agent: Verb = async (argv, terminal) => {
+  const options = await readAgentOptions(argv, terminal.env)
+  if ('help' in options) {
+    terminal.stdout.write(options.help)
+    return 0
+  }
+  for (const warning of options.warnings) terminal.stderr.write(`flume-ts: ${warning}\n`)
+  const loaded = await loadAgent({
+    files: options.files,
+    agentName: options.name,
+    env: options.env,
+    systemProperties: options.properties,
+    mode: options.mode,
+  })
+  for (const finding of loaded.findings) terminal.stderr.write(`${formatFinding(finding)}\n`)
+  if (!loaded.model) {
+    terminal.stderr.write('flume-ts: nothing was started\n')
+    return 1
+  }
+  sayFlows(terminal, loaded.model)
+  return options.dryRun ? 0 : run(loaded.model, options, terminal)
+}
+
+async function run(model: Model, options: AgentOptions, terminal: Terminal): Promise<number> {
+  const beganMs = systemClock.monotonic()
+  const log = createLogger({ level: options.logLevel })
+  const agent = new Agent(model, {
+    log,
+    settings: { mounts: options.mounts, env: options.env, properties: options.properties },
+    console: options.console && process.stdin.isTTY ? process.stdin : undefined,
+  })
+  const release = keepAlive()
+  const ended = Promise.race([
+    stopSignal(() => terminal.stderr.write(`flume-ts: stopped at once; ${agent.atRisk} events in memory are lost\n`)),
+    defect(),
+  ])
+  await agent.start()
+  void agent.ready().then(() => {
+    log.info(`agent ${model.name} runs`, { startMs: Math.round(systemClock.monotonic() - beganMs) })
+    return notifyReady(options.env, log)
+  })
+  const reason = await ended
+  if (reason instanceof Error) log.error(`a defect stops the agent: ${explain(reason)}`, { stack: reason.stack })
+  else log.info(`stopping on ${reason}`)
+  await notifyStopping(options.env, log)
+  await agent.stop()
+  release()
+  terminal.stdout.write(`agent ${model.name} stopped\n`)
+  for (const line of describeSummary(agent.summary)) terminal.stdout.write(`  ${line}\n`)
+  return reason instanceof Error || agent.atRisk > 0 ? 1 : 0
+}
+
+type Model = NonNullable<LoadedAgent['model']>
+
+function sayFlows(terminal: Terminal, model: Model): void {
+  terminal.stdout.write(`agent ${model.name}\n`)
+  for (const line of describeFlows(model)) terminal.stdout.write(`  ${line}\n`)
+}
+
+/** An error nobody caught: a defect of ours or of a user's component. */
+function defect(): Promise<Error> {
+  return new Promise((resolve) => {
+    process.on('uncaughtException', resolve)
+    process.on('unhandledRejection', (thrown) => resolve(thrown instanceof Error ? thrown : new Error(String(thrown))))
+  })
+}

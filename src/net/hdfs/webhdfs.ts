@@ -1,0 +1,439 @@
+import http from 'node:http'
+import https from 'node:https'
+import type { Clock } from '../../core/clock.ts'
+import { FlumeError } from '../../core/error.ts'
+import {
+  byteLength,
+  type FileStatus,
+  type FileSystem,
+  FileSystemError,
+  type FileSystemReason,
+  normalizePath,
+} from './file-system.ts'
+
+export interface WebHdfsOptions {
+  /** Base addresses such as `http://namenode:9870`, in the order they are tried. */
+  readonly nameNodes: readonly string[]
+  /** Sent as `user.name`. */
+  readonly user: string
+  /** Whose rights are used, when not the user's own. */
+  readonly doAs?: string | undefined
+  /** Longest time for one HTTP exchange, in milliseconds; 0 waits for ever. */
+  readonly timeoutMs: number
+  readonly clock: Clock
+  /** What people should do when nothing answers. */
+  readonly hint?: string | undefined
+}
+
+/** Longest wait for a TCP connection, so that a name node that is switched off does not cost a whole call time-out. */
+const connectTimeoutMs = 5000
+/** Idle connections are let go before the name node does it (its default is 10 s), so that none is found dead. */
+const idleMs = 4000
+const metadataMaxBytes = 64 * 1024 * 1024
+const errorMaxBytes = 64 * 1024
+
+type Parameters = Readonly<Record<string, string | number | boolean>>
+
+interface Answer {
+  readonly status: number
+  readonly headers: http.IncomingHttpHeaders
+  readonly body: Buffer
+  /** False when the answer came before the whole body was sent. */
+  readonly sent: boolean
+}
+
+interface Exchange {
+  readonly method: string
+  readonly url: URL
+  readonly parts?: readonly Uint8Array[]
+  readonly agent: http.Agent | https.Agent
+  readonly maxBytes: number
+}
+
+/**
+ * HDFS through its REST interface. Metadata calls go to the name node over kept-alive connections; `CREATE` and `APPEND`
+ * are sent empty first, and with their bytes to the data node that the 307 names. Written with node:http, since data
+ * nodes send `100 Continue` unasked, which fetch takes for a broken server.
+ */
+export class WebHdfs implements FileSystem {
+  readonly address: string
+  readonly #options: WebHdfsOptions
+  readonly #agents = {
+    'http:': new http.Agent({ keepAlive: true, timeout: idleMs }),
+    'https:': new https.Agent({ keepAlive: true, timeout: idleMs }),
+  }
+  // Data nodes answer `Connection: close`.
+  readonly #dataAgents = { 'http:': new http.Agent(), 'https:': new https.Agent() }
+  /** Which of the name nodes answered last. */
+  #current = 0
+  /** True once the server took data without a redirect (an HttpFS or a gateway). */
+  #direct = false
+
+  constructor(options: WebHdfsOptions) {
+    this.#options = options
+    this.address = options.nameNodes.join(', ')
+  }
+
+  async mkdirs(path: string): Promise<void> {
+    await this.#yes('PUT', path, 'MKDIRS', {}, 'made')
+  }
+
+  async create(path: string, bytes: readonly Uint8Array[], { overwrite = false } = {}): Promise<void> {
+    await this.#send('PUT', path, 'CREATE', { overwrite }, bytes)
+  }
+
+  async append(path: string, bytes: readonly Uint8Array[], _lengthBytes: number): Promise<void> {
+    await this.#send('POST', path, 'APPEND', {}, bytes)
+  }
+
+  async truncate(path: string, lengthBytes: number): Promise<boolean> {
+    const answer = await this.#metadata('POST', path, 'TRUNCATE', { newlength: lengthBytes })
+    return flagIn(answer)
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    const destination = normalizePath(to)
+    const answer = await this.#metadata('PUT', from, 'RENAME', { destination })
+    if (flagIn(answer)) return
+    // The name node only says no; find out why, since callers act on it.
+    if (!(await this.status(from))) throw new FileSystemError('missing', `${from} does not exist`, { untouched: true })
+    if (await this.status(to)) throw new FileSystemError('exists', `${to} exists already`, { untouched: true })
+    throw new FileSystemError('other', `HDFS did not rename ${from} to ${to}`, {
+      untouched: true,
+      hint: 'does the target directory exist?',
+    })
+  }
+
+  async status(path: string): Promise<FileStatus | undefined> {
+    try {
+      const answer = await this.#metadata('GET', path, 'GETFILESTATUS', {})
+      return readStatus(objectIn(answer, 'FileStatus'), normalizePath(path))
+    } catch (error) {
+      if (error instanceof FileSystemError && error.reason === 'missing') return undefined
+      throw error
+    }
+  }
+
+  async list(path: string): Promise<readonly FileStatus[]> {
+    const answer = await this.#metadata('GET', path, 'LISTSTATUS', {})
+    const entries = objectIn(answer, 'FileStatuses').FileStatus
+    if (!Array.isArray(entries)) throw unreadable(answer)
+    const folder = normalizePath(path)
+    const statuses = entries.map((entry: Record<string, unknown>) => {
+      const name = String(entry.pathSuffix ?? '')
+      return readStatus(entry, name === '' ? folder : folder === '/' ? `/${name}` : `${folder}/${name}`)
+    })
+    return statuses.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0))
+  }
+
+  async read(path: string, offset: number, lengthBytes: number): Promise<Uint8Array> {
+    const status = await this.status(path)
+    if (!status) throw new FileSystemError('missing', `${path} does not exist`, { untouched: true })
+    // OPEN refuses offsets behind the end.
+    const length = Math.min(lengthBytes, status.sizeBytes - offset)
+    if (length <= 0) return new Uint8Array(0)
+    const first = await this.#nameNode('GET', path, 'OPEN', { offset, length })
+    const location = this.#location(first)
+    const answer = location
+      ? await this.#exchange({ method: 'GET', url: location, agent: this.#dataAgent(location), maxBytes: length })
+      : first
+    if (answer.status !== 200) throw this.#failure(answer, `reading ${path}`)
+    return answer.body
+  }
+
+  async delete(path: string, { recursive = false } = {}): Promise<boolean> {
+    return flagIn(await this.#metadata('DELETE', path, 'DELETE', { recursive }))
+  }
+
+  async close(): Promise<void> {
+    for (const agents of [this.#agents, this.#dataAgents]) {
+      agents['http:'].destroy()
+      agents['https:'].destroy()
+    }
+  }
+
+  async #yes(method: string, path: string, op: string, parameters: Parameters, done: string): Promise<void> {
+    const answer = await this.#metadata(method, path, op, parameters)
+    if (!flagIn(answer)) throw new FileSystemError('other', `${path} was not ${done}`, { untouched: true })
+  }
+
+  async #metadata(method: string, path: string, op: string, parameters: Parameters): Promise<Answer> {
+    const answer = await this.#nameNode(method, path, op, parameters)
+    if (answer.status === 200 || answer.status === 201) return answer
+    throw this.#failure(answer, `${op} ${path}`)
+  }
+
+  /** CREATE or APPEND: resolves only when the last answer says 200 or 201 to all of the bytes. */
+  async #send(
+    method: string,
+    path: string,
+    op: string,
+    parameters: Parameters,
+    parts: readonly Uint8Array[],
+  ): Promise<void> {
+    const what = `${op} ${path}`
+    if (!this.#direct) {
+      const first = await this.#nameNode(method, path, op, parameters).catch((error: unknown) => {
+        throw untouched(error)
+      })
+      const location = this.#location(first)
+      if (location) return this.#confirm(await this.#data(method, location, parts), what)
+      if (first.status !== 200 && first.status !== 201) throw untouched(this.#failure(first, what))
+      // No redirect: this server has done the call with an empty body, and takes the data where it is.
+      this.#direct = true
+      if (op === 'CREATE') return this.#sendDirectly(method, path, op, { ...parameters, overwrite: true }, parts)
+    }
+    return this.#sendDirectly(method, path, op, parameters, parts)
+  }
+
+  async #sendDirectly(
+    method: string,
+    path: string,
+    op: string,
+    parameters: Parameters,
+    parts: readonly Uint8Array[],
+  ): Promise<void> {
+    const url = this.#url(this.#options.nameNodes[this.#current] as string, path, op, { ...parameters, data: true })
+    const answer = await this.#data(method, url, parts)
+    const location = this.#location(answer)
+    this.#confirm(location ? await this.#data(method, location, parts) : answer, `${op} ${path}`)
+  }
+
+  #data(method: string, url: URL, parts: readonly Uint8Array[]): Promise<Answer> {
+    return this.#exchange({ method, url, parts, agent: this.#dataAgent(url), maxBytes: errorMaxBytes })
+  }
+
+  #confirm(answer: Answer, what: string): void {
+    if (answer.status !== 200 && answer.status !== 201) throw this.#failure(answer, what)
+    if (!answer.sent) throw new FileSystemError('other', `${what}: HDFS answered before it had all of the bytes`)
+  }
+
+  /** Asks the name nodes in turn, beginning with the one that answered last, until one is in service. */
+  async #nameNode(method: string, path: string, op: string, parameters: Parameters): Promise<Answer> {
+    const { nameNodes } = this.#options
+    const problems: FileSystemError[] = []
+    for (let tried = 0; tried < nameNodes.length; tried++) {
+      const url = this.#url(nameNodes[this.#current] as string, path, op, parameters)
+      const exchange = { method, url, agent: this.#agents[url.protocol as 'http:'], maxBytes: metadataMaxBytes }
+      try {
+        const answer = await this.#exchange(exchange)
+        if (!isOutOfService(answer)) return answer
+        problems.push(this.#failure(answer, url.host))
+      } catch (error) {
+        if (!(error instanceof FileSystemError) || error.reason !== 'unreachable') throw error
+        problems.push(error)
+      }
+      this.#current = (this.#current + 1) % nameNodes.length
+    }
+    throw new FileSystemError(
+      'unreachable',
+      `HDFS does not answer: ${problems.map((problem) => problem.message).join('; ')}`,
+      {
+        cause: problems[0]?.cause,
+        untouched: problems.every((problem) => problem.untouched),
+        hint: this.#options.hint,
+      },
+    )
+  }
+
+  #url(nameNode: string, path: string, op: string, parameters: Parameters): URL {
+    const { user, doAs } = this.#options
+    const base = nameNode.replace(/\/+$/, '')
+    const root = base.endsWith('/webhdfs/v1') ? base : `${base}/webhdfs/v1`
+    const encoded = normalizePath(path).split('/').map(encodeURIComponent).join('/')
+    const query = [`op=${op}`, `user.name=${encodeURIComponent(user)}`]
+    if (doAs !== undefined && doAs !== user) query.push(`doas=${encodeURIComponent(doAs)}`)
+    for (const [name, value] of Object.entries(parameters)) query.push(`${name}=${encodeURIComponent(value)}`)
+    return new URL(`${root}${encoded}?${query.join('&')}`)
+  }
+
+  /** Where an answer sends us: the Location of a redirect, or of the body (`noredirect`). */
+  #location(answer: Answer): URL | undefined {
+    if (answer.status >= 300 && answer.status < 400 && answer.headers.location) return new URL(answer.headers.location)
+    if (answer.status === 200 && answer.headers['content-type']?.startsWith('application/json')) {
+      const { Location } = parseObject(answer.body) ?? {}
+      if (typeof Location === 'string') return new URL(Location)
+    }
+    return undefined
+  }
+
+  #dataAgent(url: URL): http.Agent | https.Agent {
+    return this.#dataAgents[url.protocol as 'http:']
+  }
+
+  #exchange({ method, url, parts = [], agent, maxBytes }: Exchange): Promise<Answer> {
+    const { clock, timeoutMs } = this.#options
+    return new Promise((resolve, reject) => {
+      let connected = false
+      let settled = false
+      const request = (url.protocol === 'https:' ? https : http).request(url, {
+        method,
+        agent,
+        headers: {
+          Accept: '*/*',
+          ...(method === 'GET' || method === 'DELETE' ? {} : { 'Content-Length': byteLength(parts) }),
+          ...(parts.length > 0 ? { 'Content-Type': 'application/octet-stream' } : {}),
+        },
+      })
+      const settle = (act: () => void): void => {
+        if (settled) return
+        settled = true
+        callTimer?.cancel()
+        connectTimer.cancel()
+        act()
+      }
+      const fail = (error: unknown): void => {
+        settle(() => reject(this.#broken(error, url, connected)))
+        request.destroy()
+      }
+      const connectTimer = clock.after(connectTimeoutMs, () => {
+        if (!connected) fail(new Error(`no connection within ${connectTimeoutMs} ms`))
+      })
+      const callTimer =
+        timeoutMs > 0
+          ? clock.after(timeoutMs, () => {
+              fail(new FileSystemError('timeout', `${url.host} did not answer within ${timeoutMs} ms`))
+            })
+          : undefined
+      const onConnect = (): void => {
+        connected = true
+        connectTimer.cancel()
+      }
+      request.on('socket', (socket) => {
+        if (request.reusedSocket) onConnect()
+        else socket.once(url.protocol === 'https:' ? 'secureConnect' : 'connect', onConnect)
+      })
+      request.on('error', fail)
+      request.on('response', (response) => {
+        const chunks: Buffer[] = []
+        let length = 0
+        const sent = request.writableFinished
+        response.on('data', (chunk: Buffer) => {
+          length += chunk.length
+          if (length > maxBytes) fail(new FlumeError('LIMIT', `${url.host} answered more than ${maxBytes} bytes`))
+          else chunks.push(chunk)
+        })
+        response.on('error', fail)
+        response.on('aborted', () => fail(new Error('the connection broke within the answer')))
+        response.on('end', () => {
+          const { statusCode: status = 0, headers } = response
+          settle(() => resolve({ status, headers, body: Buffer.concat(chunks), sent }))
+        })
+      })
+      request.cork()
+      for (const part of parts) request.write(part)
+      request.end()
+      request.uncork()
+    })
+  }
+
+  #broken(error: unknown, url: URL, connected: boolean): FlumeError {
+    if (error instanceof FlumeError) return error
+    const { message, code } = error as NodeJS.ErrnoException
+    return new FileSystemError('unreachable', `${url.host}: ${message || code}`, {
+      cause: error,
+      untouched: !connected,
+      hint: this.#options.hint,
+    })
+  }
+
+  #failure(answer: Answer, what: string): FileSystemError {
+    const remote = parseObject(answer.body)?.RemoteException as Record<string, unknown> | undefined
+    const exception = typeof remote?.exception === 'string' ? remote.exception : undefined
+    const text = typeof remote?.message === 'string' ? remote.message.split('\n', 1)[0] : undefined
+    const said = exception ? `${exception}: ${text ?? ''}` : `HTTP status ${answer.status}`
+    const reason = reasonFor(answer.status, exception, text)
+    // Both are found out before anything is done, wherever they come from.
+    const untouched = reason === 'exists' || reason === 'missing'
+    return new FileSystemError(reason, `${what}: ${said}`, { untouched, hint: hintFor(answer.status, reason) })
+  }
+}
+
+const exceptions: Readonly<Record<string, FileSystemReason>> = {
+  FileNotFoundException: 'missing',
+  FileAlreadyExistsException: 'exists',
+  AlreadyBeingCreatedException: 'leased',
+  RecoveryInProgressException: 'leased',
+  LeaseExpiredException: 'leased',
+  StandbyException: 'unreachable',
+  RetriableException: 'unreachable',
+  SafeModeException: 'unreachable',
+  AccessControlException: 'denied',
+  SecurityException: 'denied',
+  AuthorizationException: 'denied',
+}
+
+function reasonFor(status: number, exception: string | undefined, text = ''): FileSystemReason {
+  const known = exception && exceptions[exception]
+  if (known) return known
+  // Data nodes wrap what the name node threw; its class stands in the message.
+  for (const [name, reason] of Object.entries(exceptions)) if (text.includes(name)) return reason
+  if (exception) return 'other'
+  if (status === 401 || status === 403) return 'denied'
+  if (status === 404) return 'missing'
+  return status === 429 || status === 502 || status === 503 || status === 504 ? 'unreachable' : 'other'
+}
+
+function hintFor(status: number, reason: FileSystemReason): string | undefined {
+  if (status === 401) return 'this cluster asks for Kerberos, which is not supported yet'
+  return reason === 'denied' ? 'give the user the right, or set HADOOP_USER_NAME or hdfs.proxyUser' : undefined
+}
+
+/** A name node that answers but cannot serve now; another one may. */
+function isOutOfService(answer: Answer): boolean {
+  if (answer.status < 400) return false
+  const remote = parseObject(answer.body)?.RemoteException as Record<string, unknown> | undefined
+  const { exception, message } = remote ?? {}
+  return (
+    reasonFor(answer.status, exception as string | undefined, typeof message === 'string' ? message : '') ===
+    'unreachable'
+  )
+}
+
+/** The same error, with the word that nothing was changed: it came before any byte was sent. */
+function untouched(error: unknown): unknown {
+  if (!(error instanceof FileSystemError)) return error
+  return new FileSystemError(error.reason, error.message, {
+    retry: error.retry,
+    cause: error.cause,
+    untouched: true,
+    hint: error.hint,
+  })
+}
+
+function parseObject(body: Buffer): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(body.toString())
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function flagIn(answer: Answer): boolean {
+  const { boolean } = parseObject(answer.body) ?? {}
+  if (typeof boolean !== 'boolean') throw unreadable(answer)
+  return boolean
+}
+
+function objectIn(answer: Answer, name: string): Record<string, unknown> {
+  const value = parseObject(answer.body)?.[name]
+  if (typeof value !== 'object' || value === null) throw unreadable(answer)
+  return value as Record<string, unknown>
+}
+
+function unreadable(answer: Answer): FlumeError {
+  return new FlumeError('PROTOCOL', `what answered with status ${answer.status} does not speak WebHDFS`, {
+    retry: true,
+    hint: 'is this the name node’s HTTP address?',
+  })
+}
+
+function readStatus(entry: Record<string, unknown>, path: string): FileStatus {
+  return {
+    path,
+    kind: entry.type === 'DIRECTORY' ? 'directory' : 'file',
+    sizeBytes: Number(entry.length),
+    modifiedMs: Number(entry.modificationTime),
+  }
+}

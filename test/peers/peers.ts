@@ -1,0 +1,223 @@
+// Starts the real Flume, Spark and Hadoop as child processes. Each is awaited by its own output and
+// ends with its test; the Java ones also end when this process does, because their standard input does.
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { systemClock } from '../../src/core/clock.ts'
+import { type ProcessOptions, RunningProcess } from '../support/running-process.ts'
+import { install, javaFolder, type PeerName } from './install.ts'
+
+/** Java 17 and newer close these; Hadoop, Spark and Flume reach into them. Java 8 knows no such option. */
+const opened = [
+  ...[
+    'lang',
+    'lang.invoke',
+    'lang.reflect',
+    'io',
+    'net',
+    'nio',
+    'util',
+    'util.concurrent',
+    'util.concurrent.atomic',
+  ].map((name) => `java.${name}`),
+  ...['sun.nio.ch', 'sun.nio.cs', 'sun.security.action', 'sun.util.calendar', 'jdk.internal.ref'],
+].map((name) => `--add-opens=java.base/${name}=ALL-UNNAMED`)
+
+const startTimeoutMs = 90_000
+/** Starts a Java program on the class path of a peer. `jvm` are options of the virtual machine, such as `-Dx=y`. */
+export async function startJava(
+  peer: PeerName,
+  main: string,
+  args: readonly string[],
+  { jvm = [], ...options }: ProcessOptions & { readonly jvm?: readonly string[] } = {},
+): Promise<RunningProcess> {
+  const classPath = await install(peer)
+  const log = `-Dlog4j.configuration=file:${join(javaFolder, 'log4j.properties')}`
+  return new RunningProcess(
+    `${peer} ${main}`,
+    'java',
+    [...opened, '-Xmx768m', log, ...jvm, '-cp', classPath, 'Tethered', main, ...args],
+    options,
+  )
+}
+
+export interface FlumeOptions extends ProcessOptions {
+  readonly version?: '1.9' | '1.11'
+  /** The agent's name in `properties`; `a1` when left out. */
+  readonly agent?: string
+  /** The configuration file's text. */
+  readonly properties: string
+  readonly jvm?: readonly string[]
+  /** What its log says once it serves; when left out, every source is started and every TCP port of one takes connections. */
+  readonly ready?: RegExp
+}
+
+/** Starts a real Flume agent and resolves once it serves. */
+export async function startFlume({
+  version = '1.11',
+  agent = 'a1',
+  properties,
+  ready,
+  ...options
+}: FlumeOptions): Promise<RunningProcess> {
+  const folder = await mkdtemp(join(tmpdir(), 'flume-ts-peer-'))
+  const file = join(folder, 'agent.properties')
+  await writeFile(file, properties)
+  const flume = await startJava(
+    `flume-${version}`,
+    'org.apache.flume.node.Application',
+    ['-n', agent, '-f', file],
+    options,
+  )
+  flume.afterwards(() => rm(folder, { recursive: true, force: true }))
+  try {
+    await (ready ? flume.waitFor(ready) : awaitStarted(flume, properties, agent))
+  } catch (error) {
+    await flume.stop()
+    throw error
+  }
+  return flume
+}
+
+/** Resolves once the agent has started every source (or else every sink) and each TCP port of a source takes connections. */
+async function awaitStarted(flume: RunningProcess, properties: string, agent: string): Promise<void> {
+  const value = (key: string): string | undefined =>
+    new RegExp(`^\\s*${agent}\\.${key}\\s*=\\s*(.*?)\\s*$`, 'm').exec(properties)?.[1]
+  const words = (key: string): string[] => (value(key) ?? '').split(/\s+/).filter((word) => word !== '')
+
+  const sources = words('sources')
+  if (sources.length === 0) {
+    for (const sink of words('sinks')) await flume.waitFor(new RegExp(`Starting Sink ${sink}`))
+  }
+  for (const source of sources) {
+    await flume.waitFor(new RegExp(`Starting Source ${source}`))
+    const port = value(`sources.${source}.port`)
+    if (port && !/udp/i.test(value(`sources.${source}.type`) ?? '')) await awaitListening(flume, Number(port))
+  }
+}
+
+/** Resolves once something takes connections on the port; rejects when the process ends first or takes too long. */
+async function awaitListening(peer: RunningProcess, port: number): Promise<void> {
+  const untilMs = systemClock.monotonic() + startTimeoutMs
+  const ended = peer.exited.then((code) => {
+    throw new Error(`${peer.name} ended with ${code} before it listened on ${port}\n${peer.stderr.slice(-4_000)}`)
+  })
+  ended.catch(() => undefined)
+  while (!(await Promise.race([accepts(port), ended]))) {
+    if (systemClock.monotonic() > untilMs)
+      throw new Error(`${peer.name} does not listen on ${port}\n${peer.stderr.slice(-4_000)}`)
+    await Promise.race([systemClock.sleep(50), ended])
+  }
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.on('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.on('error', () => resolve(false))
+  })
+}
+
+export interface SparkReceiver {
+  readonly process: RunningProcess
+  /** Bodies received so far, in the order of arrival. */
+  bodies(): string[]
+  /** Resolves to the bodies once there are `count`. */
+  waitForBodies(count: number, timeoutMs?: number): Promise<string[]>
+}
+
+/** Starts Spark 2.4's own Flume receiver: `push` listens for Avro on the port, `poll` pulls from a Spark sink there. */
+export async function startSparkReceiver(
+  mode: 'push' | 'poll',
+  port: number,
+  host = '127.0.0.1',
+): Promise<SparkReceiver> {
+  const spark = await startJava('spark-2.4', 'SparkFlumeReceiver', [mode, host, String(port)])
+  // A listening receiver can be sent to only once it says so.
+  await awaitOrStop(spark, mode === 'push' ? /Flume receiver started/ : /READY/)
+  const bodies = (): string[] => [...spark.stdout.matchAll(/^EVENT \{.*?\} (.*)$/gm)].map((match) => match[1] as string)
+  return {
+    process: spark,
+    bodies,
+    waitForBodies: (count, timeoutMs) =>
+      spark.waitUntil(() => (bodies().length >= count ? bodies() : undefined), `${count} events`, timeoutMs),
+  }
+}
+
+/** A real HDFS of this machine's own. */
+export interface Hdfs {
+  readonly process: RunningProcess
+  /** `hdfs://localhost:PORT`. */
+  readonly uri: string
+  readonly rpcPort: number
+  /** `http://localhost:PORT`, where the name node speaks WebHDFS. */
+  readonly httpUri: string
+  readonly httpPort: number
+  /** Runs `hdfs dfs ARGS` (Hadoop's FsShell) and resolves to its standard output; rejects when it fails. */
+  shell(...args: readonly string[]): Promise<string>
+  /**
+   * Makes a folder for `HADOOP_CONF_DIR` in which `hdfs://AUTHORITY` (such as `namenode:8020`) is this HDFS, reached
+   * over WebHDFS; removed when the HDFS stops.
+   */
+  configurationFor(authority: string): Promise<string>
+}
+
+/** Starts an HDFS 3.2.1 (name node and data nodes in one process) and resolves once it serves. */
+export async function startHdfs({ dataNodes = 1 }: { readonly dataNodes?: number } = {}): Promise<Hdfs> {
+  const folder = await mkdtemp(join(tmpdir(), 'flume-ts-peer-'))
+  const hdfs = await startJava('hadoop-3.2', 'MiniHdfs', [join(folder, 'dfs'), String(dataNodes)], { cwd: folder })
+  hdfs.afterwards(() => rm(folder, { recursive: true, force: true }))
+  const ready = await awaitOrStop(hdfs, /^READY (\S+) (\S+)$/m)
+  const uri = (ready[1] as string).replace(/\/$/, '')
+  const httpUri = ready[2] as string
+  return {
+    process: hdfs,
+    uri,
+    rpcPort: Number(new URL(uri.replace(/^hdfs/, 'http')).port),
+    httpUri,
+    httpPort: Number(new URL(httpUri).port),
+    shell: async (...args) => {
+      const shell = await startJava('hadoop-3.2', 'org.apache.hadoop.fs.FsShell', ['-fs', uri, ...args], {
+        cwd: folder,
+      })
+      const code = await shell.exited
+      await shell.stop()
+      if (code !== 0) throw new Error(`hdfs dfs ${args.join(' ')} ended with ${code}\n${shell.stderr.slice(-2_000)}`)
+      return shell.stdout
+    },
+    configurationFor: async (authority) => {
+      const conf = join(folder, `conf-${authority.replace(/[^\w.-]/g, '_')}`)
+      await mkdir(conf, { recursive: true })
+      await writeFile(join(conf, 'core-site.xml'), site({ 'fs.defaultFS': `hdfs://${authority}` }))
+      await writeFile(
+        join(conf, 'hdfs-site.xml'),
+        site({
+          'dfs.namenode.rpc-address': authority,
+          'dfs.namenode.http-address': new URL(httpUri).host,
+          'dfs.webhdfs.enabled': 'true',
+        }),
+      )
+      return conf
+    },
+  }
+}
+
+function site(values: Readonly<Record<string, string>>): string {
+  const properties = Object.entries(values).map(
+    ([name, value]) => `  <property><name>${name}</name><value>${value}</value></property>`,
+  )
+  return ['<?xml version="1.0"?>', '<configuration>', ...properties, '</configuration>', ''].join('\n')
+}
+
+async function awaitOrStop(peer: RunningProcess, ready: RegExp): Promise<RegExpExecArray> {
+  try {
+    return await peer.waitFor(ready)
+  } catch (error) {
+    await peer.stop()
+    throw error
+  }
+}
