@@ -262,7 +262,7 @@ export class StreamingContext implements StreamContext {
       clock,
       logger,
       graph,
-      tracker: graph.tracker,
+      receivers,
       scheduler,
       termination: this.#termination,
     })
