@@ -11,6 +11,7 @@ import { coresOf } from '../stream/spark-context.ts'
 import { StreamingContext } from '../stream/streaming-context.ts'
 import { IllegalArgumentError, Milliseconds } from '../stream/time.ts'
 import { bundleJob } from './bundle.ts'
+import { stopSignal } from './signals.ts'
 
 export const exitCodes = { done: 0, failed: 1, usage: 2 } as const
 
@@ -92,16 +93,14 @@ async function runModule(file: string, options: SubmitOptions): Promise<void> {
 /** The first SIGTERM or SIGINT stops the running context gracefully, the second ends the process at once. */
 function stopOnSignals(): { whenDone(): Promise<void> } {
   let stopping: Promise<void> | undefined
-  const onSignal = (): void => {
-    if (stopping) process.exit(exitCodes.failed)
+  void stopSignal(() => undefined).then(() => {
     const context = StreamingContext.getActive()
     // Before the start there is nothing to work off.
     if (!context) process.exit(exitCodes.done)
+    context.sparkContext.logger.info('stopping: what was received is worked off; a second signal ends at once')
     stopping = context.stop({ graceful: true, stopSparkContext: true })
     stopping.catch((error) => process.stderr.write(`stream-ts: ${explain(error)}\n`))
-  }
-  process.on('SIGTERM', onSignal)
-  process.on('SIGINT', onSignal)
+  })
   return { whenDone: async () => stopping?.catch(() => undefined) }
 }
 

@@ -1,0 +1,264 @@
+import assert from 'node:assert/strict'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { freePort } from '../support/free-port.ts'
+import { RunningProcess } from '../support/running-process.ts'
+
+const command = fileURLToPath(new URL('../../../bin/stream-ts.js', import.meta.url))
+const folder = await mkdtemp(join(tmpdir(), 'submit-'))
+after(() => rm(folder, { recursive: true }))
+
+function streamTs(...args: string[]): RunningProcess {
+  return new RunningProcess('stream-ts', process.execPath, [command, ...args], { cwd: folder, env: { TMPDIR: folder } })
+}
+
+async function job(name: string, text: string): Promise<string> {
+  await writeFile(join(folder, name), text)
+  return name
+}
+
+/** What a job said to its user: standard error without the log. */
+const words = (stderr: string): string => stderr.replaceAll(/^\{.*\n/gm, '')
+
+async function outcome(...args: string[]): Promise<{ code: number; stdout: string; words: string }> {
+  await using process_ = streamTs(...args)
+  const code = await process_.exited
+  return { code, stdout: process_.stdout, words: words(process_.stderr) }
+}
+
+/** The job of the product page, word for word but for the port. */
+const flumeJob = (
+  port: number,
+): string => `import { SparkConf, StreamingContext, Seconds, FlumeSource, DStream } from 'flume-ts/stream'
+
+const conf = new SparkConf().setAppName('SparkStreamingWithFlume')
+const ssc = new StreamingContext(conf, Seconds(1))
+const flumeSource = new FlumeSource(ssc, 'localhost', ${port})
+const flumeStream = new DStream(ssc, flumeSource)
+flumeStream.print()
+ssc.start()
+await ssc.awaitTermination()
+`
+
+test('the job of the product page prints the lines typed to its port, and SIGTERM stops it with 0', async () => {
+  const port = await freePort()
+  await using running = streamTs('submit', await job('flume.ts', flumeJob(port)))
+  await running.waitFor(/listening there for text and Avro/)
+  const acknowledged = await new Promise<string>((resolve, reject) => {
+    const socket = connect(port, 'localhost', () => socket.write('hello\nworld\n'))
+    let answer = ''
+    socket.on('error', reject)
+    socket.on('close', () => resolve(answer))
+    socket.on('data', (chunk) => {
+      answer += chunk
+      if (answer === 'OK\nOK\n') socket.end()
+    })
+  })
+  assert.equal(acknowledged, 'OK\nOK\n')
+  await running.waitFor(/^-{43}\nTime: \d+000 ms\n-{43}\nhello\nworld\n\n/m)
+  assert.equal(await running.stop('SIGTERM'), 0)
+  assert.deepEqual(
+    (await readdir(folder)).filter((name) => name.startsWith('stream-ts-')),
+    [],
+    'the bundle is deleted',
+  )
+})
+
+test('a job that exports a function gets a context, with its batch interval, and its arguments', async () => {
+  await job(
+    'exported.ts',
+    `import type { StreamingContext } from 'flume-ts/stream'
+enum Word { hello = 'HELLO' }
+export default function (ssc: StreamingContext, args: string[]): void {
+  const { sparkContext: sc } = ssc
+  console.log(JSON.stringify([sc.appName, sc.master, sc.getConf().get('spark.a'), sc.getConf().get('spark.b'), args, process.argv.slice(2)]))
+  ssc.queueStream([sc.parallelize([Word.hello])]).foreachRDD(async (rdd, time) => {
+    console.log(time.milliseconds % 100, await rdd.collect())
+    ssc.stop()
+  })
+}
+`,
+  )
+  await writeFile(join(folder, 'spark.properties'), '# comment\nspark.a from-file\nspark.b = from-file\n')
+  const { code, stdout } = await outcome(
+    'submit',
+    '--master',
+    'local[2]',
+    '--name',
+    'mine',
+    '--conf',
+    'spark.b=from-option',
+    '--properties-file',
+    'spark.properties',
+    '--batch-interval',
+    '100',
+    'exported.ts',
+    'x',
+    '--y',
+  )
+  assert.equal(stdout, `["mine","local[2]","from-file","from-option",["x","--y"],["x","--y"]]\n0 [ 'HELLO' ]\n`)
+  assert.equal(code, 0)
+})
+
+test("what the job's code sets wins over --conf", async () => {
+  await job(
+    'wins.ts',
+    `import { SparkConf } from 'flume-ts/stream'\nconsole.log(new SparkConf().setAppName('code').get('spark.app.name'))\n`,
+  )
+  assert.equal((await outcome('submit', '--name', 'option', 'wins.ts')).stdout, 'code\n')
+})
+
+test('a graceful stop works off what was received; a second signal ends at once', async () => {
+  await job(
+    'slow.ts',
+    `export default function (ssc) {
+  ssc.queueStream([ssc.sparkContext.parallelize([1])], true).foreachRDD(async (rdd) => {
+    if (await rdd.isEmpty()) return
+    console.log('begun')
+    await new Promise((resolve) => setTimeout(resolve, 400))
+    console.log('done')
+  })
+}
+`,
+  )
+  await using patient = streamTs('submit', '--batch-interval', '100', 'slow.ts')
+  await patient.waitFor(/begun/)
+  assert.equal(await patient.stop('SIGINT'), 0)
+  assert.match(patient.stdout, /begun\ndone\n/)
+
+  await job('never.ts', (await readFile(join(folder, 'slow.ts'), 'utf8')).replace('resolve, 400', 'resolve, 60_000'))
+  await using hasty = streamTs('submit', '--batch-interval', '100', 'never.ts')
+  await hasty.waitFor(/begun/)
+  process.kill(hasty.pid, 'SIGTERM')
+  await hasty.waitFor(/stopping/)
+  process.kill(hasty.pid, 'SIGTERM')
+  assert.equal(await hasty.exited, 130)
+  assert.doesNotMatch(hasty.stdout, /done/)
+})
+
+describe('errors are one clear line, and the lines of the job where there are any', () => {
+  test('a function that throws in a batch: message, batch time, operation, place in the right file', async () => {
+    await job(
+      'helper.ts',
+      `// a comment\n\nexport function helper(x: number): number {\n  if (x === 2) throw new RangeError('two is too much')\n  return x\n}\n`,
+    )
+    await job(
+      'boom.ts',
+      `import { helper } from './helper.ts'\n\nexport default function (ssc: any): void {\n  ssc.queueStream([ssc.sparkContext.parallelize([1, 2])]).map((x: number) => helper(x)).print()\n}\n`,
+    )
+    const { code, words: said } = await outcome('submit', '--batch-interval', '100', 'boom.ts')
+    assert.match(
+      said,
+      /^stream-ts: RangeError: two is too much \(batch \d+00 ms, print at boom\.ts:4\)\n {4}at helper \(helper\.ts:4:22\)\n {4}at <anonymous> \(boom\.ts:4:\d+\)\n$/,
+    )
+    assert.equal(code, 1)
+  })
+
+  test('a module that throws while it is loaded', async () => {
+    await job('top.ts', `const config = undefined as any\n\nconsole.log(config.port)\n`)
+    const { code, words: said } = await outcome('submit', 'top.ts')
+    assert.match(
+      said,
+      /^stream-ts: TypeError: Cannot read properties of undefined \(reading 'port'\)\n {4}at <anonymous> \(top\.ts:3:20\)\n$/,
+    )
+    assert.equal(code, 1)
+  })
+
+  const table: readonly { name: string; file: string; text: string; code: number; said: RegExp }[] = [
+    {
+      name: 'a syntax error has file, line and column',
+      file: 'syntax.ts',
+      text: 'const a = 1\nconst x = 5 +* 3\n',
+      code: 1,
+      said: /^stream-ts: syntax\.ts:2:14: Unexpected "\*"\n$/,
+    },
+    {
+      name: 'an import that is not there',
+      file: 'import.ts',
+      text: `import { x } from './nowhere.ts'\nconsole.log(x)\n`,
+      code: 1,
+      said: /^stream-ts: import\.ts:1:\d+: Could not resolve "\.\/nowhere\.ts"\n$/,
+    },
+    {
+      name: 'a package that is not installed',
+      file: 'package.ts',
+      text: `import x from 'not-installed-here'\nconsole.log(x)\n`,
+      code: 1,
+      said: /^stream-ts: package\.ts:1:\d+: Could not resolve "not-installed-here"\n$/,
+    },
+    {
+      name: 'an entrance that flume-ts does not have',
+      file: 'entrance.ts',
+      text: `import { x } from 'flume-ts/nothing'\nconsole.log(x)\n`,
+      code: 1,
+      said: /flume-ts\/nothing is not there; flume-ts has flume-ts\/agent, flume-ts\/stream/,
+    },
+    {
+      name: 'no output operation',
+      file: 'nothing.ts',
+      text: `export default function (ssc: any) { ssc.queueStream([]) }\n`,
+      code: 2,
+      said: /No output operations registered, so nothing to execute/,
+    },
+  ]
+  for (const { name, file, text, code, said } of table) {
+    test(name, async () => {
+      const result = await outcome('submit', await job(file, text))
+      assert.match(result.words, said)
+      assert.equal(result.code, code)
+    })
+  }
+
+  for (const { args, said } of [
+    {
+      args: ['submit', 'missing.ts'],
+      said: 'stream-ts: no such job file: missing.ts (give the path of a .ts or .js module)\n',
+    },
+    { args: ['submit', '--wat', 'x.ts'], said: "stream-ts: unknown option '--wat'\n" },
+    { args: ['submit'], said: "stream-ts: missing required argument 'job'\n" },
+    {
+      args: ['submit', '--conf', 'novalue', 'x.ts'],
+      said: "stream-ts: option '--conf <key=value>' argument 'novalue' is invalid. it must be key=value.\n",
+    },
+    {
+      args: ['submit', '--batch-interval', '0', 'x.ts'],
+      said: "stream-ts: option '--batch-interval <ms>' argument '0' is invalid. it must be a whole number of milliseconds above 0.\n",
+    },
+    {
+      args: ['submit', '--master', 'yarn', 'x.ts'],
+      said: "stream-ts: Could not parse Master URL: 'yarn' (take local, local[n] or local[*]: n partitions at a time in this process)\n",
+    },
+    { args: ['wat'], said: "stream-ts: unknown command 'wat'\n" },
+  ]) {
+    test(`stream-ts ${args.join(' ')} ends with 2`, async () => {
+      assert.deepEqual(await outcome(...args), { code: 2, stdout: '', words: said })
+    })
+  }
+})
+
+test('an installed package beside the job is loaded from where it lies, CommonJS too', async () => {
+  const home = join(folder, 'node_modules', 'some-package')
+  await mkdir(home, { recursive: true })
+  await writeFile(join(home, 'package.json'), '{"name":"some-package","main":"index.js"}')
+  await writeFile(join(home, 'index.js'), 'exports.home = __dirname\n')
+  await job('uses.ts', `import { home } from 'some-package'\nconsole.log(home, import.meta.url)\n`)
+  const { stdout } = await outcome('submit', 'uses.ts')
+  const [packageHome, url] = stdout.trim().split(' ')
+  assert.match(packageHome ?? '', /node_modules\/some-package$/)
+  assert.match(url ?? '', /^file:.*\/uses\.ts$/)
+})
+
+test('version and help print to standard output and end with 0', async () => {
+  const version = await outcome('version')
+  assert.match(version.stdout, /^stream-ts \d+\.\d+\.\d+ /)
+  assert.equal(version.code, 0)
+  for (const args of [['help'], ['--help'], ['help', 'submit']]) {
+    const help = await outcome(...args)
+    assert.match(help.stdout, /submit/)
+    assert.equal(help.code, 0)
+  }
+})
