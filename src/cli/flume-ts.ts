@@ -1,0 +1,67 @@
+/** Where a verb writes and what it sees of its surroundings. */
+export interface Terminal {
+  readonly stdout: { write(text: string): unknown }
+  readonly stderr: { write(text: string): unknown }
+  readonly env: Readonly<Record<string, string | undefined>>
+}
+
+/** Answers the exit code: 0 done, 1 the work failed, 2 the command line is wrong. Rejects USAGE for 2. */
+export type Verb = (argv: readonly string[], terminal: Terminal) => Promise<number>
+
+/** Loaded when they are asked for, so that help stays instant and an old Node gets a clear word before anything fails. */
+const verbs: ReadonlyMap<string, () => Promise<Verb>> = new Map([
+  ['validate', async () => (await import('./validate.ts')).validate],
+  ['help', async () => (await import('./help.ts')).help],
+  ['version', async () => (await import('./version.ts')).version],
+])
+
+/** `flume-ts VERB …`: dispatches, and turns what was thrown into one line and an exit code. */
+export async function main(
+  argv: readonly string[],
+  terminal: Terminal = process,
+  nodeVersion: string = process.versions.node,
+): Promise<number> {
+  const needed = nodeNeeded(nodeVersion)
+  if (needed) {
+    terminal.stderr.write(`flume-ts: ${needed}\n`)
+    return 1
+  }
+  const { explain, FlumeError } = await import('../core/error.ts')
+  const [word, ...rest] = argv
+  try {
+    if (word === undefined) {
+      throw new FlumeError('USAGE', 'no command is given', { hint: 'flume-ts help lists the commands' })
+    }
+    const verb = await findVerb(word)
+    return await verb(rest, terminal)
+  } catch (thrown) {
+    terminal.stderr.write(`flume-ts: ${explain(thrown)}\n`)
+    return thrown instanceof FlumeError && thrown.code === 'USAGE' ? 2 : 1
+  }
+}
+
+async function findVerb(word: string): Promise<Verb> {
+  const name = spellings.get(word) ?? word
+  const found = verbs.get(name)
+  if (found) return found()
+  const { FlumeError } = await import('../core/error.ts')
+  const { didYouMean } = await import('../spec/nearest.ts')
+  const hint = didYouMean(word, verbs.keys()) ?? 'flume-ts help lists the commands'
+  throw new FlumeError('USAGE', `there is no command "${word}"`, { hint })
+}
+
+const spellings: ReadonlyMap<string, string> = new Map([
+  ['--help', 'help'],
+  ['-h', 'help'],
+  ['--version', 'version'],
+  ['-V', 'version'],
+  // Flume's deprecated name (L-01).
+  ['node', 'agent'],
+])
+
+/** What to say to a Node that is too old to run this; undefined when it is not. */
+function nodeNeeded(version: string): string | undefined {
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  if (major > 20 || (major === 20 && minor >= 19)) return undefined
+  return `Node ${version} is too old: 20.19 or newer is needed`
+}
