@@ -8,14 +8,14 @@ export interface CallSite {
   readonly long: string
 }
 
-/** The folder of the package's own code, to tell it from the job's. */
-const ownFolder = fileURLToPath(new URL('../..', import.meta.url))
+/** Where the package's own code lies, to tell it from the job's. */
+const ownFolders = ['../..', '../../../../bin/'].map((path) => fileURLToPath(new URL(path, import.meta.url)))
 
 /** True for a stack line that is not the job author's: this package, Node itself. */
 export function isForeignFrame(line: string): boolean {
   return (
     line.includes('node:') ||
-    line.includes(ownFolder) ||
+    ownFolders.some((folder) => line.includes(folder)) ||
     line.includes('<anonymous>)') ||
     line.includes('/node_modules/')
   )

@@ -1,0 +1,109 @@
+import { readFileSync } from 'node:fs'
+import { mkdtemp, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join, resolve } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { type BuildFailure, build, type Message, type Plugin } from 'esbuild'
+import { FlumeError } from '../core/error.ts'
+
+/** A job module, bundled into one file that can be imported here, and later by workers. */
+export interface Bundle {
+  readonly file: string
+  /** Deletes the file. */
+  remove(): Promise<void>
+}
+
+const packageFolder = fileURLToPath(new URL('../../../', import.meta.url))
+
+/**
+ * Bundles a job and the files it imports; packages stay outside, and 'flume-ts/…' is this very package, wherever the
+ * job lies. Rejects USAGE when there is no such file, INVALID_DATA with file, line and column when it cannot be read.
+ */
+export async function bundleJob(job: string): Promise<Bundle> {
+  const entry = resolve(job)
+  const found = await stat(entry).catch(() => undefined)
+  if (!found?.isFile()) {
+    throw new FlumeError('USAGE', `no such job file: ${job}`, { hint: 'give the path of a .ts or .js module' })
+  }
+  const folder = await mkdtemp(join(tmpdir(), 'stream-ts-'))
+  const remove = (): Promise<void> => rm(folder, { recursive: true, force: true })
+  const file = join(folder, `${basename(entry).replace(/\.[^.]+$/, '')}.mjs`)
+  try {
+    await build({
+      entryPoints: [entry],
+      outfile: file,
+      bundle: true,
+      format: 'esm',
+      platform: 'node',
+      target: 'node20',
+      sourcemap: 'inline',
+      sourcesContent: false,
+      keepNames: true,
+      logLevel: 'silent',
+      // Bundled CommonJS files may still call require.
+      banner: {
+        js: `import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(${JSON.stringify(pathToFileURL(entry).href)});`,
+      },
+      // The job's own place, not that of the temporary file.
+      define: {
+        'import.meta.url': JSON.stringify(pathToFileURL(entry).href),
+        'import.meta.filename': JSON.stringify(entry),
+        'import.meta.dirname': JSON.stringify(dirname(entry)),
+      },
+      plugins: [ownPackage, outsidePackages],
+    })
+  } catch (error) {
+    await remove()
+    throw describeFailure(error)
+  }
+  return { file, remove }
+}
+
+/** `flume-ts/stream` and the other entrances lead to the running package, so that job and runner share one engine. */
+const ownPackage: Plugin = {
+  name: 'own-package',
+  setup({ onResolve }) {
+    onResolve({ filter: /^flume-ts(\/|$)/ }, ({ path }) => {
+      const { exports } = JSON.parse(readFileSync(join(packageFolder, 'package.json'), 'utf8')) as {
+        exports: Record<string, string | { default: string }>
+      }
+      const target = exports[`.${path.slice('flume-ts'.length)}`]
+      if (target === undefined) {
+        const entrances = Object.keys(exports).filter((name) => !name.endsWith('.json'))
+        return {
+          errors: [
+            {
+              text: `${path} is not there; flume-ts has ${entrances.map((name) => `flume-ts${name.slice(1)}`).join(', ')}`,
+            },
+          ],
+        }
+      }
+      const file = typeof target === 'string' ? target : target.default
+      return { path: pathToFileURL(join(packageFolder, file)).href, external: true }
+    })
+  },
+}
+
+/** Packages are loaded from where they are installed beside the job, not copied into the bundle. */
+const outsidePackages: Plugin = {
+  name: 'outside-packages',
+  setup(build) {
+    build.onResolve({ filter: /^[^./]/ }, async ({ path, kind, resolveDir, importer, pluginData }) => {
+      if (pluginData === 'looked-up' || kind === 'entry-point' || /^(node|file|data):/.test(path)) return undefined
+      const found = await build.resolve(path, { kind, resolveDir, importer, pluginData: 'looked-up' })
+      if (found.errors.length > 0 || found.external || !found.path.includes('/node_modules/')) return found
+      return { path: kind === 'require-call' ? found.path : pathToFileURL(found.path).href, external: true }
+    })
+  },
+}
+
+function describeFailure(error: unknown): Error {
+  const [first, ...others] = (error as Partial<BuildFailure>).errors ?? []
+  if (!first) return error as Error
+  const more = others.length > 0 ? ` (and ${others.length} more)` : ''
+  return new FlumeError('INVALID_DATA', `${place(first)}${first.text}${more}`)
+}
+
+function place({ location }: Message): string {
+  return location ? `${location.file}:${location.line}:${location.column + 1}: ` : ''
+}

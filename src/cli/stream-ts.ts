@@ -1,0 +1,81 @@
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { explain } from '../core/error.ts'
+import { exitCodes, type SubmitOptions, submit } from './submit.ts'
+
+const packageFile = new URL('../../../package.json', import.meta.url)
+
+function versionLine(): string {
+  const { version } = JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string }
+  return `stream-ts ${version} (Spark Streaming 2.4 semantics, Node ${process.versions.node})`
+}
+
+function setting(text: string, before: readonly [string, string][] = []): [string, string][] {
+  const at = text.indexOf('=')
+  if (at <= 0) throw new InvalidArgumentError('it must be key=value.')
+  return [...before, [text.slice(0, at), text.slice(at + 1)]]
+}
+
+function milliseconds(text: string): number {
+  if (!/^[1-9]\d*$/.test(text)) throw new InvalidArgumentError('it must be a whole number of milliseconds above 0.')
+  return Number(text)
+}
+
+interface ParsedOptions {
+  readonly master?: string
+  readonly name?: string
+  readonly conf?: readonly [string, string][]
+  readonly propertiesFile?: string
+  readonly batchInterval?: number
+}
+
+function program(onSubmit: (options: SubmitOptions) => Promise<void>): Command {
+  const root = new Command('stream-ts')
+    .description('Runs Spark-Streaming jobs written in TypeScript.')
+    .usage('<command> [options]')
+    .enablePositionalOptions()
+    .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'stream-ts: ')) })
+  root
+    .command('submit')
+    .description('Runs a job until it ends or is stopped.')
+    .argument('<job>', 'the job module, .ts or .js')
+    .argument('[args...]', 'arguments for the job')
+    .option('--master <url>', 'local, local[n] or local[*]: partitions that may run at a time')
+    .option('--name <name>', 'name of the application; default: the file name')
+    .option('--conf <key=value>', 'a setting, such as spark.streaming.blockInterval=100ms; may be repeated', setting)
+    .option('--properties-file <file>', 'more settings, key=value or key value a line; --conf wins')
+    .option('--batch-interval <ms>', 'batch interval for a job that exports a function; default 1000', milliseconds)
+    .passThroughOptions()
+    .action(async (job: string, args: string[], options: ParsedOptions) => {
+      await onSubmit({ job, args, ...options })
+    })
+  root
+    .command('version')
+    .description('Prints the version.')
+    .action(() => {
+      process.stdout.write(`${versionLine()}\n`)
+    })
+  return root
+}
+
+/** The `stream-ts` command. Ends the process with 0 (done or stopped on request), 1 (the work failed) or 2 (the command line is wrong). */
+export async function main(args: readonly string[]): Promise<void> {
+  const root = program(async (options) => {
+    process.exit(await submit(options))
+  })
+  if (args.length === 0) {
+    process.stderr.write(root.helpInformation())
+    process.exit(exitCodes.usage)
+  }
+  try {
+    await root.parseAsync(
+      args.map((arg) => (arg === '--version' || arg === '-V' ? 'version' : arg)),
+      { from: 'user' },
+    )
+  } catch (error) {
+    if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? exitCodes.done : exitCodes.usage)
+    process.stderr.write(`stream-ts: ${explain(error)}\n`)
+    process.exit(exitCodes.failed)
+  }
+}

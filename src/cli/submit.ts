@@ -1,0 +1,145 @@
+import { readFile } from 'node:fs/promises'
+import { basename, relative } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { asError, explain, FlumeError } from '../core/error.ts'
+import { createLogger } from '../monitor/logger.ts'
+import { SparkConf } from '../stream/conf.ts'
+import { userFrames } from '../stream/graph/call-site.ts'
+import { setLaunch } from '../stream/launch.ts'
+import { failureContextOf } from '../stream/scheduler/termination.ts'
+import { coresOf } from '../stream/spark-context.ts'
+import { StreamingContext } from '../stream/streaming-context.ts'
+import { IllegalArgumentError, Milliseconds } from '../stream/time.ts'
+import { bundleJob } from './bundle.ts'
+
+export const exitCodes = { done: 0, failed: 1, usage: 2 } as const
+
+export interface SubmitOptions {
+  readonly job: string
+  readonly args: readonly string[]
+  readonly master?: string
+  readonly name?: string
+  readonly conf?: readonly [string, string][]
+  readonly propertiesFile?: string
+  readonly batchInterval?: number
+}
+
+const batchIntervalMsDefault = 1000
+
+/** Runs a job until it ends, fails, or a signal stops it; answers the exit code. */
+export async function submit(options: SubmitOptions): Promise<number> {
+  let bundle: Awaited<ReturnType<typeof bundleJob>> | undefined
+  const stopped = stopOnSignals()
+  try {
+    await prepareLaunch(options)
+    bundle = await bundleJob(options.job)
+    process.setSourceMapsEnabled(true)
+    // A job that calls process.argv finds its own arguments, as a plain script would.
+    process.argv = [process.argv[0] as string, options.job, ...options.args]
+    await runModule(bundle.file, options)
+    await stopped.whenDone()
+    return exitCodes.done
+  } catch (thrown) {
+    await stopped.whenDone()
+    report(asError(thrown))
+    await stopActive()
+    return isUsage(thrown) ? exitCodes.usage : exitCodes.failed
+  } finally {
+    await bundle?.remove()
+  }
+}
+
+async function prepareLaunch({ master, name, conf = [], propertiesFile, job }: SubmitOptions): Promise<void> {
+  const settings = new Map<string, string>()
+  if (propertiesFile !== undefined)
+    for (const [key, value] of await readSettings(propertiesFile)) settings.set(key, value)
+  for (const [key, value] of conf) settings.set(key, value)
+  if (master !== undefined) settings.set('spark.master', master)
+  if (name !== undefined) settings.set('spark.app.name', name)
+  if (!settings.has('spark.app.name')) settings.set('spark.app.name', basename(job).replace(/\.[^.]+$/, ''))
+  coresOf(settings.get('spark.master') ?? 'local')
+  setLaunch({ settings, logger: createLogger({ level: 'debug' }) })
+}
+
+/** Spark's own format: a key and a value a line, with `=`, `:` or blanks between; `#` begins a comment line. */
+async function readSettings(file: string): Promise<[string, string][]> {
+  const text = await readFile(file, 'utf8').catch((cause) => {
+    throw new FlumeError('USAGE', `cannot read the properties file ${file}`, { cause })
+  })
+  return text
+    .split(/\r\n|\r|\n/)
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !/^[#!]/.test(line))
+    .map((line): [string, string] => {
+      const [, key = line, value = ''] = /^([^\s=:]+)(?:\s*[=:]\s*|\s+)?(.*)$/.exec(line) ?? []
+      return [key, value]
+    })
+}
+
+async function runModule(file: string, options: SubmitOptions): Promise<void> {
+  const module = (await import(pathToFileURL(file).href)) as { default?: unknown }
+  if (typeof module.default === 'function') {
+    const ssc = new StreamingContext(new SparkConf(), Milliseconds(options.batchInterval ?? batchIntervalMsDefault))
+    await module.default(ssc, options.args)
+    if (ssc.getState() === 'INITIALIZED') await ssc.start()
+    await ssc.awaitTermination()
+    return
+  }
+  // A job that started a context and did not wait for it: the command waits in its place.
+  await StreamingContext.getActive()?.awaitTermination()
+}
+
+/** The first SIGTERM or SIGINT stops the running context gracefully, the second ends the process at once. */
+function stopOnSignals(): { whenDone(): Promise<void> } {
+  let stopping: Promise<void> | undefined
+  const onSignal = (): void => {
+    if (stopping) process.exit(exitCodes.failed)
+    const context = StreamingContext.getActive()
+    // Before the start there is nothing to work off.
+    if (!context) process.exit(exitCodes.done)
+    stopping = context.stop({ graceful: true, stopSparkContext: true })
+    stopping.catch((error) => process.stderr.write(`stream-ts: ${explain(error)}\n`))
+  }
+  process.on('SIGTERM', onSignal)
+  process.on('SIGINT', onSignal)
+  return { whenDone: async () => stopping?.catch(() => undefined) }
+}
+
+/** After an error: the hook's rules, gracefully only when the settings say so (B128). */
+async function stopActive(): Promise<void> {
+  const context = StreamingContext.getActive()
+  if (!context) return
+  const graceful = context.sparkContext.getConf().getBoolean('spark.streaming.stopGracefullyOnShutdown', false)
+  await context.stop({ graceful, stopSparkContext: true }).catch(() => undefined)
+}
+
+/** One clear line, the batch it was about, and the lines of the job's own code. */
+function report(error: Error): void {
+  const failure = failureContextOf(error)
+  const origin = innermost(error)
+  const frames = (origin instanceof FlumeError ? [] : userFrames(origin.stack)).map((frame) => `${readableFrame(frame)}\n`)
+  const where = failure
+    ? ` (batch ${failure.batchTimeMs} ms${failure.operation ? `, ${failure.operation}` : ', while it was generated'})`
+    : ''
+  const name = origin.name === 'Error' || origin instanceof FlumeError ? '' : `${origin.name}: `
+  process.stderr.write(`stream-ts: ${name}${explain(origin)}${where}\n${frames.join('')}`)
+}
+
+/** What the job's own function threw, out of what the engine wrapped around it. */
+function innermost(error: Error): Error {
+  return error.name === 'SparkException' && error.cause instanceof Error ? error.cause : error
+}
+
+/** `    at f (job.ts:3:5)`, relative to the current folder. */
+function readableFrame(frame: string): string {
+  return frame.replace(/(?:file:\/\/)?(\/[^():]+)(:\d+:\d+)/, (_, path: string, position: string) => {
+    const near = relative(process.cwd(), path)
+    return `${near.startsWith('..') ? path : near}${position}`
+  })
+}
+
+/** Mistakes in the command line or in how the job is set up, as opposed to work that failed. */
+function isUsage(thrown: unknown): boolean {
+  if (thrown instanceof FlumeError) return thrown.code === 'USAGE'
+  return thrown instanceof IllegalArgumentError && thrown.message.includes('No output operations registered')
+}

@@ -1,0 +1,128 @@
+import { Backoff } from '../../core/backoff.ts'
+import type { Clock } from '../../core/clock.ts'
+import { asError, explain, FlumeError } from '../../core/error.ts'
+import type { EventBatch } from '../../core/event-batch.ts'
+import type { Logger } from '../../monitor/logger.ts'
+import type { TcpListener } from '../../net/tcp-listener.ts'
+import { StorageLevel } from '../storage-level.ts'
+import { SparkFlumeEvent } from './flume-event.ts'
+import { pullBatchMax, reconnectIncrementMs, reconnectMaxMs, SinkConnection } from './flume-pull.ts'
+import { isThisMachine, listenForFlume } from './flume-push.ts'
+import { Receiver } from './receiver.ts'
+
+export interface FlumeSourceOptions {
+  readonly host: string
+  readonly port: number
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/**
+ * Takes what is there. States: looking → subscribed (an agent answers) or listening (nobody does, and the host is this
+ * machine). From subscribed it goes back to looking when the agent goes away, and then never to listening: the port is
+ * the agent's. From listening there is no way back; an agent that wants the port finds it busy.
+ */
+export class FlumeSourceReceiver extends Receiver<SparkFlumeEvent> {
+  readonly #options: FlumeSourceOptions
+  #running: { readonly stop: AbortController; readonly work: Promise<void> } | undefined
+  #connection: SinkConnection | undefined
+  #listener: TcpListener | undefined
+  /** True once anybody has answered on the port, in any run of this receiver. */
+  #answered = false
+
+  constructor(options: FlumeSourceOptions) {
+    super(StorageLevel.MEMORY_AND_DISK_SER_2)
+    this.#options = options
+  }
+
+  onStart(): void {
+    const stop = new AbortController()
+    this.#running = { stop, work: this.#run(stop.signal) }
+  }
+
+  async onStop(): Promise<void> {
+    const running = this.#running
+    this.#running = undefined
+    running?.stop.abort()
+    this.#connection?.interrupt()
+    const listener = this.#listener
+    this.#listener = undefined
+    await listener?.close()
+    await running?.work
+  }
+
+  /** The port that is listened on; undefined while it does not listen. */
+  get port(): number | undefined {
+    return this.#listener?.port
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    const { host, port, clock, logger } = this.#options
+    const place = `${host}:${port}`
+    const connection = new SinkConnection({ host, port }, clock)
+    this.#connection = connection
+    const backoff = new Backoff(reconnectIncrementMs, reconnectMaxMs)
+    while (!signal.aborted) {
+      try {
+        await connection.open(signal)
+        this.#answered = true
+        logger.info(`subscribed to the agent at ${place}`)
+        await this.#pullUntilGone(connection, backoff, signal)
+      } catch (error) {
+        if (signal.aborted) break
+        if (await this.#listen(error, signal)) return
+        const pauseMs = backoff.next()
+        this.reportError(`no agent to subscribe to at ${place}; next try in ${pauseMs} ms`, asError(error))
+        await clock.sleep(pauseMs, signal).catch(() => undefined)
+      }
+    }
+    await connection.close()
+  }
+
+  async #pullUntilGone(connection: SinkConnection, backoff: Backoff, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await connection.pull(pullBatchMax, (events) => this.storeBlock(events))
+      backoff.reset()
+    }
+  }
+
+  /** Listens itself when nobody ever answered and the host is this machine; answers whether it does. */
+  async #listen(error: unknown, signal: AbortSignal): Promise<boolean> {
+    const { host, port, clock, logger } = this.#options
+    if (this.#answered || !isRefusal(error) || !(await isThisMachine(host))) return false
+    try {
+      const listener = await listenForFlume({
+        host,
+        port,
+        clock,
+        logger,
+        speaks: 'any',
+        take: (batch) => this.#take(batch),
+      })
+      if (signal.aborted) await listener.close()
+      else this.#listener = listener
+    } catch (busy) {
+      // Somebody took the port in between: the next look will find out who.
+      logger.debug(explain(busy))
+      return false
+    }
+    logger.info(`nobody answers at ${host}:${port}: listening there for text and Avro`)
+    return true
+  }
+
+  async #take(batch: EventBatch): Promise<void> {
+    for (let i = 0; i < batch.count; i++) {
+      const room = this.push(new SparkFlumeEvent(batch, i))
+      if (room) await room
+    }
+  }
+}
+
+/** Nobody listens there: as opposed to a host that is away or a peer that makes no sense. */
+function isRefusal(error: unknown): boolean {
+  return (
+    error instanceof FlumeError &&
+    error.code === 'CONNECTION' &&
+    (error.cause as NodeJS.ErrnoException | undefined)?.code === 'ECONNREFUSED'
+  )
+}
