@@ -67,6 +67,7 @@ function docOf(option: Option<unknown>): string {
 function defaultOf(option: Option<unknown>): string {
   if ('defaultType' in option) return String(option.defaultType)
   if (option.required) return '(required)'
+  if (option.defaultText !== undefined) return option.defaultText || '(none)'
   const value = option.default
   if (option.isPrefix || value === undefined || (Array.isArray(value) && value.length === 0) || value === '') {
     return '(none)'

@@ -158,7 +158,7 @@ export JAVA_OPTS="-Xms100m -Dflume.monitoring.type=http -Dport=1" # as ever
 export JAVA_OPTS="$JAVA_OPTS -Dflume.root.logger=WARN,LOGFILE"
 export DATA='\${HOME}'
 HELPER=local
-export JOINED=\${HELPER}-\$OUTSIDE/x
+export JOINED=\${HELPER}-$OUTSIDE/x
 source /etc/profile
 export NOW=$(date)
 `,

@@ -20,7 +20,7 @@ const options = {
   outputCharset: parsed<Charset>(
     'charset',
     'a charset that can be written',
-    { default: charsetNamed('UTF-8') as Charset, doc: 'What the bodies are written in.' },
+    { default: 'UTF-8', doc: 'What the bodies are written in.' },
     (text) => {
       const charset = charsetNamed(text)
       if (!charset) return { problem: `is none of ${charsetNames.join(', ')}` }

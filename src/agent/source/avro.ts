@@ -32,8 +32,9 @@ const options = {
   ipFilterRules: parsed<IpFilterRules>(
     'rules',
     'comma-separated allow|deny:ip|name:pattern with * and ? in patterns',
-    { default: [], doc: 'allow|deny:ip|name:pattern, comma-separated; the first match decides, none allows.' },
+    { default: '', doc: 'allow|deny:ip|name:pattern, comma-separated; the first match decides, none allows.' },
     (rules) => {
+      if (rules === '') return { value: [] }
       const read = parseIpFilter(rules)
       return 'rules' in read ? { value: read.rules } : read
     },

@@ -5,8 +5,6 @@ import type { Wire } from '../../net/wire.ts'
 import { count, flag, type Options, parsed, port, text } from '../../spec/option.ts'
 import { defineSource, type Source, type SourceContext } from '../contract.ts'
 
-const utf8 = streamCharset('utf-8') as StreamCharset
-
 const options = {
   bind: text({ doc: 'Address to listen on.' }),
   port: port({ doc: 'Port to listen on; 0 takes a free one.' }),
@@ -19,7 +17,7 @@ const options = {
   encoding: parsed<StreamCharset>(
     'character set',
     'a character set, such as utf-8, iso-8859-1 or utf-16',
-    { default: utf8, doc: 'Character set of lines and answers; event bodies are UTF-8 always.' },
+    { default: 'utf-8', doc: 'Character set of lines and answers; event bodies are UTF-8 always.' },
     (name) => {
       const charset = streamCharset(name)
       return charset ? { value: charset } : { problem: 'is not a known character set' }

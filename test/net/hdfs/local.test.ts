@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { FileSystemError } from '../../../src/net/hdfs/file-system.ts'
+import type { FileSystemError } from '../../../src/net/hdfs/file-system.ts'
 import { LocalFileSystem } from '../../../src/net/hdfs/local.ts'
 import { fileSystemContract } from '../../contract/file-system.ts'
 

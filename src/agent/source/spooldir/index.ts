@@ -60,7 +60,7 @@ const options = {
   inputCharset: parsed<Charset>(
     'charset',
     'the name of a charset',
-    { default: charsetNamed('UTF-8') as Charset, doc: 'What the files are written in.' },
+    { default: 'UTF-8', doc: 'What the files are written in.' },
     (name) => {
       const value = charsetNamed(name)
       return value ? { value } : { problem: `is none of ${charsetNames.join(', ')}` }
@@ -94,11 +94,10 @@ export const spooldir = defineSource({
 })
 
 function pattern(source: string, doc: string) {
-  const whole = readJavaPattern(source) as { readonly value: JavaPattern }
   return parsed<JavaPattern>(
     'pattern',
     "a regular expression in Java's form",
-    { default: whole.value, doc },
+    { default: source, doc },
     readJavaPattern,
   )
 }
