@@ -93,7 +93,7 @@ function lookUp(inner: string, work: Work, depth: number): string | undefined {
   const name = split < 0 ? whole : whole.slice(0, split)
   const found = valueOf(name, work.variables)
   if (typeof found === 'string') return replace(found, work, depth - 1)
-  if (split >= 0 && found.reason !== 'unsupported') return whole.slice(split + 2)
+  if (split >= 0 && found.reason !== 'unsupported') return replace(whole.slice(split + 2), work, depth - 1)
   return leave(name, found.reason)
 }
 

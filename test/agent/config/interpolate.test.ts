@@ -12,6 +12,7 @@ const keys = new Map([
 ])
 const property = (key: string): string | undefined => keys.get(key)
 
+// Each of these was also given to Flume 1.11's own resolver, which answers the same (but for java: and date:, which it has).
 describe('a variable in a value', () => {
   const cases: readonly [name: string, text: string, expected: string, reasons?: readonly string[]][] = [
     ['nothing to replace', 'a $b %{c} {d}', 'a $b %{c} {d}'],
@@ -28,6 +29,12 @@ describe('a variable in a value', () => {
     ['a default that is a variable (C-28)', '${env:NONE:-${env:A}}', 'one'],
     ['a default of a plain name', '${none:-x}', 'x'],
     ['$$ escapes (C-28)', '$${env:A}', '${env:A}'],
+    ['$$ escapes once, and a default is read twice', '${none:-$${env:A}}', 'one'],
+    ['$$$ is a $ and an escape', '$$${env:A}', '$${env:A}'],
+    ['a second :- belongs to the default', '${env:NONE:-a:-b}', 'a:-b'],
+    ['an unknown prefix is a plain name', '${foo:bar:-z}', 'z'],
+    ['blanks belong to the name', '${env:A }', '${env:A }', ['unset']],
+    ['a backslash does not escape', '\\${env:A}', '\\one'],
     ['$$ at the end', 'x$$', 'x$$'],
     ['an unset one stays as it is (C-28)', '${env:NONE}', '${env:NONE}', ['unset']],
     ['a plain one stays as it is (C-28)', '${A}', '${A}', ['plain']],
