@@ -7,9 +7,9 @@ import { keepAlive } from '../core/keep-alive.ts'
 import { createLogger } from '../monitor/logger.ts'
 import { formatFinding } from '../spec/finding.ts'
 import { type AgentOptions, readAgentOptions } from './agent-options.ts'
-import type { Terminal, Verb } from './flume-ts.ts'
 import { notifyReady, notifyStopping } from './ready.ts'
 import { stopSignal } from './signals.ts'
+import type { Terminal, Verb } from './verb.ts'
 
 /** `flume-ts agent`: runs the agent until a signal stops it, and says what went through. */
 export const agent: Verb = async (argv, terminal) => {

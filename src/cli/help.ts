@@ -3,7 +3,7 @@ import type { ComponentKind, ComponentSpec } from '../agent/contract.ts'
 import { FlumeError } from '../core/error.ts'
 import { describeForTerminal } from '../spec/describe.ts'
 import { didYouMean } from '../spec/nearest.ts'
-import type { Verb } from './flume-ts.ts'
+import type { Verb } from './verb.ts'
 
 const kinds: readonly ComponentKind[] = [
   'source',

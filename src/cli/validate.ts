@@ -4,7 +4,7 @@ import type { AgentModel } from '../agent/config/model.ts'
 import { FlumeError } from '../core/error.ts'
 import { escapeControls } from '../monitor/logger.ts'
 import { type Finding, formatFinding } from '../spec/finding.ts'
-import type { Verb } from './flume-ts.ts'
+import type { Verb } from './verb.ts'
 
 interface Given {
   readonly confFile: readonly string[]
