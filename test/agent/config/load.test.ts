@@ -333,7 +333,7 @@ describe('unknown keys are warned about, and what was meant is named', () => {
       name: 'a missing prefix: rollInterval, batchSize',
       text: spoilt(hdfs, `${path}a1.sinks.k1.rollInterval = 1\na1.sinks.k1.batchSize = 7\n`),
       finds: ['12 warning misspelt-key a1.sinks.k1.rollInterval', '13 warning misspelt-key a1.sinks.k1.batchSize'],
-      says: /did you mean "hdfs\.rollInterval"[^]*did you mean "hdfs\.batchSize"/,
+      says: /did you mean "hdfs\.rollInterval"[\s\S]*did you mean "hdfs\.batchSize"/,
       runs: soundShape,
     },
     {
@@ -487,7 +487,7 @@ describe('what cannot start, would lose data or would block it is an error', () 
         '15 error unknown-type a1.sources.r2.type',
         '17 error unknown-type a1.sources.r3.type',
       ],
-      says: /external table[^]*HBase needs[^]*Twitter[^]*JMS/,
+      says: /external table[\s\S]*HBase needs[\s\S]*Twitter[\s\S]*JMS/,
     },
     {
       name: 'a Java class of their own',
