@@ -49,11 +49,14 @@ async function run(model: Model, options: AgentOptions, terminal: Terminal): Pro
     defect(),
   ])
   await agent.start()
+  let stopping = false
   void agent.ready().then(() => {
+    if (stopping) return
     log.info(`agent ${model.name} runs`, { startMs: Math.round(systemClock.monotonic() - beganMs) })
     return notifyReady(options.env, log)
   })
   const reason = await ended
+  stopping = true
   if (reason instanceof Error) log.error(`a defect stops the agent: ${explain(reason)}`, { stack: reason.stack })
   else log.info(`stopping on ${reason}`)
   await notifyStopping(options.env, log)
