@@ -117,7 +117,9 @@ async function stopActive(): Promise<void> {
 function report(error: Error): void {
   const failure = failureContextOf(error)
   const origin = innermost(error)
-  const frames = (origin instanceof FlumeError ? [] : userFrames(origin.stack)).map((frame) => `${readableFrame(frame)}\n`)
+  const frames = (origin instanceof FlumeError ? [] : userFrames(origin.stack)).map(
+    (frame) => `${readableFrame(frame)}\n`,
+  )
   const where = failure
     ? ` (batch ${failure.batchTimeMs} ms${failure.operation ? `, ${failure.operation}` : ', while it was generated'})`
     : ''
