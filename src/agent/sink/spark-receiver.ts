@@ -195,11 +195,8 @@ class Lending implements SparkFeed {
     const waiting = AbortSignal.any([this.#signal, caller.signal])
     try {
       while (!waiting.aborted) {
-        const count = await this.#channel.take(wanted, (batch) => this.#lend(batch, loan, reply), waiting)
-        if (count !== undefined) {
-          counters.eventDrainSuccess += count
-          return
-        }
+        const lent = await this.#channel.take(wanted, (batch) => this.#lend(batch, loan, reply), waiting)
+        if (lent) return
         counters.batchEmpty++
         if (!waiting.aborted) await clock.sleep(this.#options.backoffInterval, waiting).catch(() => undefined)
       }
@@ -213,12 +210,11 @@ class Lending implements SparkFeed {
     }
   }
 
-  /** Runs inside the take: answers the call, then waits for what becomes of the batch. Resolves to its size. */
-  async #lend(batch: EventBatch, loan: Loan, reply: (batch: SparkEventBatch) => void): Promise<number> {
-    const { clock, counters, log } = this.#context
+  /** Runs inside the take: answers the call, then waits for what becomes of the batch. */
+  async #lend(batch: EventBatch, loan: Loan, reply: (batch: SparkEventBatch) => void): Promise<true> {
+    const { clock, log } = this.#context
     const sequenceNumber = `${this.#prefix}${++this.#counter}`
     const timeoutMs = this.#options.timeout * 1000
-    counters.eventDrainAttempt += batch.count
     if (this.#signal.aborted) throw new NotKept('stop')
     const outcome = await new Promise<Outcome>((resolve) => {
       const timer = clock.after(timeoutMs, () => resolve('timeout'))
@@ -233,7 +229,7 @@ class Lending implements SparkFeed {
     if (outcome === 'timeout')
       log.warn(`${batch.count} events were not acknowledged within ${timeoutMs} ms; they are offered again`)
     if (outcome !== 'ack') throw new NotKept(outcome)
-    return batch.count
+    return true
   }
 
   /** Answers once the channel has let the events go, or has them back; a number that is not lent is ignored. */
