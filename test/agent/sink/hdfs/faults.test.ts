@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Sink } from '../../src/agent/contract.ts'
-import { EventBatch } from '../../src/core/event-batch.ts'
-import { seededRandom } from '../../src/core/random.ts'
-import { ManualClock } from '../../src/testing/manual-clock.ts'
-import { FakeWebHdfs, type Fault } from '../support/fake-web-hdfs.ts'
-import { hdfsSink } from '../support/hdfs-sink.ts'
+import type { Sink } from '../../../../src/agent/contract.ts'
+import { EventBatch } from '../../../../src/core/event-batch.ts'
+import { seededRandom } from '../../../../src/core/random.ts'
+import { ManualClock } from '../../../../src/testing/manual-clock.ts'
+import { FakeWebHdfs, type Fault } from '../../../support/fake-web-hdfs.ts'
+import { hdfsSink } from '../../../support/hdfs-sink.ts'
 
 const runs = Number(process.env.SIM_RUNS ?? 20)
 const firstSeed = Number(process.env.SIM_SEED ?? 1)
