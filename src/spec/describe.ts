@@ -73,7 +73,9 @@ function defaultOf(option: Option<unknown>): string {
     return '(none)'
   }
   if (Array.isArray(value)) return value.join(' ')
-  return typeof value === 'object' ? JSON.stringify(value) : String(value)
+  // A pattern or a charset says itself how it is written; a plain record does not.
+  const isPlain = typeof value === 'object' && value?.toString === Object.prototype.toString
+  return isPlain ? JSON.stringify(value) : String(value)
 }
 
 function escapeCell(text: string): string {
