@@ -26,8 +26,11 @@ import { type ContextSurroundings, readTextFile, SparkContext } from './spark-co
 import { StorageLevel } from './storage-level.ts'
 import { Duration, require_, type Time } from './time.ts'
 
+// biome-ignore lint/suspicious/noExplicitAny: streams of any element types, whose own types are kept one by one.
+type AnyStream = DStream<any>
+
 /** The RDD types behind a list of streams. */
-export type RddsOf<A extends readonly DStream<never>[]> = {
+export type RddsOf<A extends readonly AnyStream[]> = {
   [I in keyof A]: A[I] extends DStream<infer T> ? RDD<T> : never
 }
 
@@ -193,11 +196,11 @@ export class StreamingContext implements StreamContext {
     return new DStream<T>(this, new UnionNode<T>(streams.map((stream) => stream.node)))
   }
 
-  transform<A extends readonly DStream<never>[] | [], R>(
+  transform<A extends readonly AnyStream[] | [], R>(
     streams: A,
     f: (rdds: RddsOf<A>, time: Time) => RDD<R> | PromiseLike<RDD<R>>,
   ): DStream<R> {
-    const nodes = (streams as readonly DStream<never>[]).map((stream) => stream.node as unknown as Node<unknown>)
+    const nodes = (streams as readonly AnyStream[]).map((stream) => stream.node as Node<unknown>)
     return new DStream<R>(
       this,
       new TransformNode<R>('transform', nodes, (rdds, time) => f(rdds as unknown as RddsOf<A>, time)),
@@ -260,7 +263,7 @@ export class StreamingContext implements StreamContext {
       clock,
       logger,
       graph,
-      tracker: graph.tracker,
+      receivers,
       scheduler,
       termination: this.#termination,
     })

@@ -30,7 +30,7 @@ export class BlockGenerator<T> {
 
   constructor(options: BlockGeneratorOptions<T>) {
     this.#options = options
-    this.#timer = new RecurringTimer(options.clock, options.intervalMs, () => this.#cut())
+    this.#timer = new RecurringTimer(options.clock, options.intervalMs, () => this.cut())
   }
 
   start(): void {
@@ -49,7 +49,7 @@ export class BlockGenerator<T> {
   async stop(): Promise<void> {
     this.#timer.stop()
     while (this.#buffer.length > 0 || this.#storing) {
-      this.#cut()
+      this.cut()
       await this.#storing
     }
   }
@@ -60,7 +60,8 @@ export class BlockGenerator<T> {
     this.#buffer.push(item)
   }
 
-  #cut(): void {
+  /** Makes a block of what is buffered, unless the queue is full. */
+  cut(): void {
     if (this.#buffer.length === 0) return
     this.#full = this.#queue.length >= this.#options.queueMax
     if (this.#full) return
@@ -97,7 +98,7 @@ export class BlockGenerator<T> {
   #makeRoom(): void {
     if (!this.#full) return
     this.#full = false
-    this.#cut()
+    this.cut()
     for (const waiter of this.#waiters.splice(0)) waiter()
   }
 }

@@ -48,6 +48,11 @@ export class ReceiverGroup {
     for (const supervisor of this.#supervisors) supervisor.start()
   }
 
+  /** Makes blocks of what was received so far: a batch holds everything that came before its generation (B3). */
+  cut(): void {
+    for (const supervisor of this.#supervisors) supervisor.cut()
+  }
+
   get infos(): ReceiverInfo[] {
     return this.#supervisors.map((supervisor) => supervisor.info)
   }

@@ -76,6 +76,11 @@ export class ReceiverSupervisor<T> implements ReceiverSupport<T> {
     this.#options.limiter.update(rate)
   }
 
+  /** Makes a block of what is buffered, so that it is in the batch that is about to be generated. */
+  cut(): void {
+    this.#generator.cut()
+  }
+
   start(): void {
     this.#generator.start()
     this.#change(() => this.#startReceiver())

@@ -4,7 +4,7 @@ import type { Logger } from '../../monitor/logger.ts'
 import type { StreamGraph } from '../graph/graph.ts'
 import type { InputInfo } from '../graph/node.ts'
 import type { Job } from '../graph/output.ts'
-import type { ReceiverTracker } from '../receiver/tracker.ts'
+import type { ReceiverGroup } from '../receiver/group.ts'
 import type { JobScheduler } from './job-scheduler.ts'
 import { RecurringTimer } from './recurring-timer.ts'
 import type { Termination } from './termination.ts'
@@ -13,7 +13,7 @@ export interface JobGeneratorOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly graph: StreamGraph
-  readonly tracker: ReceiverTracker
+  readonly receivers: ReceiverGroup
   readonly scheduler: JobScheduler
   readonly termination: Termination
 }
@@ -66,9 +66,10 @@ export class JobGenerator {
   }
 
   async #generate(timeMs: number): Promise<void> {
-    const { graph, tracker, scheduler, termination, logger } = this.#options
+    const { graph, receivers, scheduler, termination, logger } = this.#options
     try {
-      tracker.allocate(timeMs)
+      receivers.cut()
+      graph.tracker.allocate(timeMs)
       const jobs: Job[] = []
       for (const output of graph.outputs) {
         const job = await output.jobAt(timeMs)
