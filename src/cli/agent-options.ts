@@ -90,7 +90,7 @@ export function parseAgentOptions(
   if (files.length === 0) {
     throw new FlumeError('USAGE', 'no configuration file is given', { hint: 'name one with -f FILE' })
   }
-  const properties = new Map(given.D.map(propertyOf))
+  const properties = new Map([...given.property, ...given.D].map(propertyOf))
   return {
     name: given.name,
     files,
@@ -116,6 +116,7 @@ interface GivenOptions {
   readonly confUri: readonly string[]
   readonly conf: string | undefined
   readonly D: readonly string[]
+  readonly property: readonly string[]
   readonly reloadConf: boolean
   readonly pollInterval: number
   readonly mount: readonly string[]
@@ -153,34 +154,39 @@ const meaningless: readonly (readonly [option: keyof GivenOptions, why: string])
 /** The command with its options, for parsing and for help. */
 export function agentCommand(): Command {
   const many = (value: string, before: readonly string[]): readonly string[] => [...before, value]
-  return new Command('flume-ts agent')
-    .description('Runs an agent.')
-    .exitOverride()
-    .configureOutput({ writeOut: () => undefined, writeErr: () => undefined })
-    .option('-f, --conf-file <file>', 'properties file; repeatable, later ones win', many, [])
-    .option('-u, --conf-uri <uri>', 'the same as a file: address; repeatable', many, [])
-    .option('-n, --name <name>', "the agent's name; may be left out when the file defines one agent")
-    .option('-c, --conf <dir>', 'folder with flume-env.sh')
-    .option('-D <key=value>', 'a system property, such as -Dflume.monitoring.type=http', many, [])
-    .option('--no-reload-conf', 'do not look for changes of the file')
-    .option('-i, --poll-interval <seconds>', 'how often to look for changes', wholeSeconds, 30)
-    .option('--mount <url=path>', 'serve an address from a local folder; repeatable', many, [])
-    .option('--strict', 'take warnings for errors', false)
-    .option('--lenient', 'leave out what is wrong and run the rest, as Flume does', false)
-    .option('--no-console', 'do not read lines from the terminal')
-    .option('-d, --dryrun', 'say what would run, and stop', false)
-    .option('-z, --zkConnString <hosts>', 'refused: configurations in ZooKeeper are not read')
-    .option('-p, --zkBasePath <path>', 'ignored')
-    .option('-C, --classpath <path>', 'ignored: there are no Java classes')
-    .option('--plugins-path <dirs>', 'ignored: there are no Java plug-ins')
-    .option('-X <jvm>', 'ignored: there is no Java machine', many, [])
-    .addOption(new Option('--jvm <option>').hideHelp().argParser<readonly string[]>(many).default([]))
-    .option('-a, --auth-provider <class>', 'ignored')
-    .option('--conf-provider <class>', 'ignored (also -prov)')
-    .option('--conf-user <user>', 'ignored (also -user)')
-    .option('--conf-password <password>', 'ignored (also -pwd)')
-    .option('-b, --backup-directory <dir>', 'ignored')
-    .allowExcessArguments(false)
+  return (
+    new Command('flume-ts agent')
+      .description('Runs an agent.')
+      .exitOverride()
+      .configureHelp({ optionDescription: ({ description }) => description })
+      .configureOutput({ writeOut: () => undefined, writeErr: () => undefined })
+      .option('-f, --conf-file <file>', 'properties file; repeatable, later ones win', many, [])
+      .option('-u, --conf-uri <uri>', 'the same as a file: address; repeatable', many, [])
+      .option('-n, --name <name>', "the agent's name; may be left out when the file defines one agent")
+      .option('-c, --conf <dir>', 'folder with flume-env.sh')
+      .option('-D <key=value>', 'a system property, such as -Dflume.monitoring.type=http', many, [])
+      // The launcher for Windows spells it so.
+      .addOption(new Option('--property <key=value>').hideHelp().argParser<readonly string[]>(many).default([]))
+      .option('--no-reload-conf', 'do not look for changes of the file')
+      .option('-i, --poll-interval <seconds>', 'how often to look for changes, 30 when left out', wholeSeconds, 30)
+      .option('--mount <url=path>', 'serve an address from a local folder; repeatable', many, [])
+      .option('--strict', 'take warnings for errors', false)
+      .option('--lenient', 'leave out what is wrong and run the rest, as Flume does', false)
+      .option('--no-console', 'do not read lines from the terminal')
+      .option('-d, --dryrun', 'say what would run, and stop', false)
+      .option('-z, --zkConnString <hosts>', 'refused: configurations in ZooKeeper are not read')
+      .option('-p, --zkBasePath <path>', 'ignored')
+      .option('-C, --classpath <path>', 'ignored: there are no Java classes')
+      .option('--plugins-path <dirs>', 'ignored: there are no Java plug-ins')
+      .option('-X <jvm>', 'ignored: there is no Java machine', many, [])
+      .addOption(new Option('--jvm <option>').hideHelp().argParser<readonly string[]>(many).default([]))
+      .option('-a, --auth-provider <class>', 'ignored')
+      .option('--conf-provider <class>', 'ignored (also -prov)')
+      .option('--conf-user <user>', 'ignored (also -user)')
+      .option('--conf-password <password>', 'ignored (also -pwd)')
+      .option('-b, --backup-directory <dir>', 'ignored')
+      .allowExcessArguments(false)
+  )
 }
 
 /** Flume's option parser takes long names behind one dash (`-name`), and has short ones of several letters. */

@@ -7,9 +7,9 @@ import { keepAlive } from '../core/keep-alive.ts'
 import { createLogger } from '../monitor/logger.ts'
 import { formatFinding } from '../spec/finding.ts'
 import { type AgentOptions, readAgentOptions } from './agent-options.ts'
-import type { Terminal, Verb } from './flume-ts.ts'
 import { notifyReady, notifyStopping } from './ready.ts'
 import { stopSignal } from './signals.ts'
+import type { Terminal, Verb } from './verb.ts'
 
 /** `flume-ts agent`: runs the agent until a signal stops it, and says what went through. */
 export const agent: Verb = async (argv, terminal) => {
@@ -49,11 +49,14 @@ async function run(model: Model, options: AgentOptions, terminal: Terminal): Pro
     defect(),
   ])
   await agent.start()
+  let stopping = false
   void agent.ready().then(() => {
+    if (stopping) return
     log.info(`agent ${model.name} runs`, { startMs: Math.round(systemClock.monotonic() - beganMs) })
     return notifyReady(options.env, log)
   })
   const reason = await ended
+  stopping = true
   if (reason instanceof Error) log.error(`a defect stops the agent: ${explain(reason)}`, { stack: reason.stack })
   else log.info(`stopping on ${reason}`)
   await notifyStopping(options.env, log)

@@ -3,7 +3,7 @@ import type { ComponentKind, ComponentSpec } from '../agent/contract.ts'
 import { FlumeError } from '../core/error.ts'
 import { describeForTerminal } from '../spec/describe.ts'
 import { didYouMean } from '../spec/nearest.ts'
-import type { Verb } from './flume-ts.ts'
+import type { Verb } from './verb.ts'
 
 const kinds: readonly ComponentKind[] = [
   'source',
@@ -34,7 +34,8 @@ function general(): string {
 
   agent -f FILE [-n NAME]      runs an agent; takes every option of flume-ng agent
   validate -f FILE             says everything that is wrong with a configuration
-  help [KIND [TYPE]]           lists components and their options; KIND is ${kinds.join(', ')}
+  help KIND [TYPE]             lists components, or one component's options; KIND is
+                               ${kinds.join(', ')}
   help COMMAND                 lists a command's options
   version                      says which version this is
 `

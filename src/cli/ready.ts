@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { systemClock } from '../core/clock.ts'
 import { createLogger, type Logger } from '../monitor/logger.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -26,17 +27,19 @@ function notify(word: string, env: Environment, log: Logger = createLogger()): P
     const child = spawn('systemd-notify', [word], {
       env,
       stdio: ['ignore', 'ignore', 'pipe'],
-      timeout: notifyTimeoutMs,
     })
+    const timer = systemClock.after(notifyTimeoutMs, () => child.kill())
     let complaint = ''
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       complaint = (complaint + text).slice(0, 1_000)
     })
     child.on('error', (error) => {
+      timer.cancel()
       log.warn(`systemd was not told ${word}: ${error.message}`)
       resolve()
     })
     child.on('close', (code, signal) => {
+      timer.cancel()
       if (code !== 0 && code !== null)
         log.warn(`systemd was not told ${word}: ${complaint.trim() || `exit code ${code}`}`)
       if (signal) log.warn(`systemd was not told ${word}: systemd-notify ended with ${signal}`)

@@ -11,6 +11,7 @@ import { coresOf } from '../stream/spark-context.ts'
 import { StreamingContext } from '../stream/streaming-context.ts'
 import { IllegalArgumentError, Milliseconds } from '../stream/time.ts'
 import { bundleJob } from './bundle.ts'
+import { notifyReady, notifyStopping } from './ready.ts'
 import { stopSignal } from './signals.ts'
 
 export const exitCodes = { done: 0, failed: 1, usage: 2 } as const
@@ -59,7 +60,8 @@ async function prepareLaunch({ master, name, conf = [], propertiesFile, job }: S
   if (name !== undefined) settings.set('spark.app.name', name)
   if (!settings.has('spark.app.name')) settings.set('spark.app.name', basename(job).replace(/\.[^.]+$/, ''))
   coresOf(settings.get('spark.master') ?? 'local')
-  setLaunch({ settings, logger: createLogger({ level: 'debug' }) })
+  const logger = createLogger({ level: 'debug' })
+  setLaunch({ settings, logger, onStarted: () => void notifyReady(process.env, logger) })
 }
 
 /** Spark's own format: a key and a value a line, with `=`, `:` or blanks between; `#` begins a comment line. */
@@ -98,6 +100,7 @@ function stopOnSignals(): { whenDone(): Promise<void> } {
     // Before the start there is nothing to work off.
     if (!context) process.exit(exitCodes.done)
     context.sparkContext.logger.info('stopping: what was received is worked off; a second signal ends at once')
+    void notifyStopping(process.env)
     stopping = context.stop({ graceful: true, stopSparkContext: true })
     stopping.catch((error) => process.stderr.write(`stream-ts: ${explain(error)}\n`))
   })

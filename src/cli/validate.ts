@@ -4,7 +4,7 @@ import type { AgentModel } from '../agent/config/model.ts'
 import { FlumeError } from '../core/error.ts'
 import { escapeControls } from '../monitor/logger.ts'
 import { type Finding, formatFinding } from '../spec/finding.ts'
-import type { Verb } from './flume-ts.ts'
+import type { Verb } from './verb.ts'
 
 interface Given {
   readonly confFile: readonly string[]
@@ -45,6 +45,7 @@ export function validateCommand(): Command {
     .description('Checks a configuration and says everything that is wrong with it.')
     .argument('[file...]', 'the same as -f')
     .exitOverride()
+    .configureHelp({ optionDescription: ({ description }) => description })
     .configureOutput({ writeOut: () => undefined, writeErr: () => undefined })
     .option('-f, --conf-file <file>', 'properties file; repeatable, later ones win', many, [])
     .option('-n, --name <name>', 'check this agent; every agent of the file when left out')

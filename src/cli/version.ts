@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import type { Verb } from './flume-ts.ts'
+import type { Verb } from './verb.ts'
 
 /** Five lines in the form of Flume's (L-11); what a package from the registry does not know is `Unknown`, as there. */
 export const version: Verb = async (_argv, { stdout }) => {

@@ -305,7 +305,7 @@ export function charsetNamed(name: string): Charset | undefined {
   const wanted = name.toLowerCase()
   const found = entries.find((entry) => [entry.name, ...entry.aliases].some((known) => known.toLowerCase() === wanted))
   if (!found) return undefined
-  const charset = made.get(found) ?? found.make()
+  const charset = made.get(found) ?? { ...found.make(), toString: () => found.name }
   made.set(found, charset)
   return charset
 }

@@ -12,6 +12,8 @@ export class SourceCounters {
   genericProcessingFail = 0
   /** Events that an interceptor or the selector let go nowhere. */
   dropped = 0
+  /** Copies that the buffers of subscribers had no room for; the events themselves were accepted. */
+  subscriberDropped = 0
   startTimeMs = 0
   stopTimeMs = 0
 }

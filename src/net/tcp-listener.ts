@@ -1,3 +1,4 @@
+import { lookup } from 'node:dns/promises'
 import { createServer, type Server, type Socket } from 'node:net'
 import type { Clock } from '../core/clock.ts'
 import { explain, FlumeError, isAbort } from '../core/error.ts'
@@ -21,8 +22,8 @@ export interface TcpListenerOptions {
   /** Decides whether a peer may stay; a rejection means no. */
   admit?(peer: Peer): boolean | Promise<boolean>
   /**
-   * Serves one connection until it or the listener ends; `signal` aborts when the listener closes: stop reading, finish
-   * what is under way, return. A throw is logged. What was written is flushed before the connection is closed.
+   * Serves one connection until it or the listener ends; `signal` aborts when the listener closes, and reading ends:
+   * finish what is under way, return. A throw is logged. What was written is flushed before the connection is closed.
    */
   serve(wire: SocketWire, peer: Peer, signal: AbortSignal): Promise<void>
   /** Called whenever the number of open connections changes. */
@@ -52,13 +53,14 @@ export class TcpListener {
   /** Resolves once the port takes connections; rejects IO when it cannot be bound (retry: it may be free later). */
   static async open(options: TcpListenerOptions): Promise<TcpListener> {
     const listener = new TcpListener(options)
+    const address = await addressOf(options.host)
     await new Promise<void>((resolve, reject) => {
       const onError = (cause: Error): void => {
         const where = `${options.host}:${options.port}`
         reject(new FlumeError('IO', `cannot listen on ${where}`, { cause, retry: true, hint: hintFor(cause) }))
       }
       listener.#server.once('error', onError)
-      listener.#server.listen(options.port, options.host, () => {
+      listener.#server.listen(options.port, address, () => {
         listener.#server.off('error', onError)
         listener.#server.on('error', (error) => options.log.error(`accepting failed: ${explain(error)}`))
         resolve()
@@ -76,6 +78,12 @@ export class TcpListener {
   /** Open connections. */
   get connections(): number {
     return this.#sessions.size
+  }
+
+  /** Resolves when `signal` has aborted and every session is over. */
+  async closeOn(signal: AbortSignal): Promise<void> {
+    if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+    await this.close()
   }
 
   /** Takes no more connections, lets every session finish what is under way, and resolves when all are gone. */
@@ -105,10 +113,14 @@ export class TcpListener {
 
   async #run(wire: SocketWire, peer: Peer): Promise<void> {
     const { log } = this.#options
+    const onStop = (): void => wire.stopReading()
+    this.#stop.signal.addEventListener('abort', onStop, { once: true })
     try {
       if (await this.#admits(peer)) await this.#options.serve(wire, peer, this.#stop.signal)
     } catch (error) {
       if (!isAbort(error)) log.warn(`closed the connection of ${peer.address}:${peer.port}: ${explain(error)}`)
+    } finally {
+      this.#stop.signal.removeEventListener('abort', onStop)
     }
     await this.#hangUp(wire)
   }
@@ -143,6 +155,15 @@ export class TcpListener {
     if (nowMs - this.#refusedAtMs < refusalLogMs) return
     this.#refusedAtMs = nowMs
     this.#options.log.warn(message)
+  }
+}
+
+/** As Java does, a name of both kinds is bound by its IPv4 address. */
+async function addressOf(host: string): Promise<string> {
+  try {
+    return (await lookup(host, { verbatim: false })).address
+  } catch (cause) {
+    throw new FlumeError('IO', `cannot listen on ${host}: no such host`, { cause, retry: true })
   }
 }
 

@@ -13,7 +13,7 @@ export interface Wire {
   write(bytes: Uint8Array): void
   /** More was written than the peer takes; wait for `drained` before more is read. */
   readonly backlogged: boolean
-  /** Resolves when the peer has taken what was written, or is gone. */
+  /** Resolves when the peer has taken what was written, is gone, or reading was stopped. */
   drained(): Promise<void>
   /** Resolves when everything written has reached the socket, though perhaps not the peer. */
   flushed(): Promise<void>
@@ -97,6 +97,8 @@ export class SocketWire implements Wire {
   readonly #socket: Socket
   readonly #reader: ChunkReader
   readonly #gone = new AbortController()
+  #drains: (() => void)[] = []
+  #stopped = false
 
   constructor(socket: Socket) {
     this.#socket = socket
@@ -130,11 +132,12 @@ export class SocketWire implements Wire {
     return this.#socket.writableLength > backlogBytesMax
   }
 
-  /** An empty write is called back once everything before it has gone. */
   drained(): Promise<void> {
+    if (!this.#socket.writable || this.#stopped) return Promise.resolve()
     return new Promise((resolve) => {
-      if (!this.#socket.writable) return resolve()
-      this.#socket.write('', () => resolve())
+      this.#drains.push(resolve)
+      // An empty write is called back once everything before it has gone.
+      this.#socket.write('', () => this.#release())
     })
   }
 
@@ -143,7 +146,9 @@ export class SocketWire implements Wire {
   }
 
   stopReading(): void {
+    this.#stopped = true
     this.#reader.stop()
+    this.#release()
   }
 
   /** Ends the output; the connection is gone once the peer has ended its side too. */
@@ -155,6 +160,11 @@ export class SocketWire implements Wire {
 
   destroy(): void {
     this.#socket.destroy()
+  }
+
+  #release(): void {
+    for (const resolve of this.#drains) resolve()
+    this.#drains = []
   }
 }
 

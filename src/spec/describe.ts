@@ -67,12 +67,15 @@ function docOf(option: Option<unknown>): string {
 function defaultOf(option: Option<unknown>): string {
   if ('defaultType' in option) return String(option.defaultType)
   if (option.required) return '(required)'
+  if (option.defaultText !== undefined) return option.defaultText || '(none)'
   const value = option.default
   if (option.isPrefix || value === undefined || (Array.isArray(value) && value.length === 0) || value === '') {
     return '(none)'
   }
   if (Array.isArray(value)) return value.join(' ')
-  return typeof value === 'object' ? JSON.stringify(value) : String(value)
+  // A pattern or a charset says itself how it is written; a plain record does not.
+  const isPlain = typeof value === 'object' && value?.toString === Object.prototype.toString
+  return isPlain ? JSON.stringify(value) : String(value)
 }
 
 function escapeCell(text: string): string {

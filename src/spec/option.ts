@@ -16,6 +16,8 @@ export interface Option<T> {
   /** The kind as help prints it, unit included: `text`, `port`, `count`, `milliseconds`, `bytes`, … */
   readonly kind: string
   readonly default?: T
+  /** The default as users would write it, where the value itself does not read so. */
+  readonly defaultText?: string
   /** False: the component cannot run without it. */
   readonly required: boolean
   /** Its value never appears in logs, findings, metrics or errors. */
@@ -173,14 +175,16 @@ export function list(
   }))
 }
 
-/** A text with a form of its own, read by the given function. */
+/** A text with a form of its own, read by the given function; the default is given as users would write it. */
 export function parsed<T>(
   kind: string,
   accepts: string,
-  words: Required<T>,
+  words: { readonly doc: string; readonly default: string },
   read: (text: string) => Reading<T>,
 ): Option<T> {
-  return define(kind, accepts, words, read)
+  const reading = read(words.default)
+  if ('problem' in reading) throw new TypeError(`the default "${words.default}" ${reading.problem}`)
+  return define(kind, accepts, { doc: words.doc, default: reading.value }, read, { defaultText: words.default })
 }
 
 /** Every key that begins with the entry's name; the value holds the rest of each key. Never required. */

@@ -18,6 +18,8 @@ export interface ReadRequest {
   readonly alsoKnown?: readonly string[]
   /** What to say of a key that is known to do nothing; undefined when nothing is known of it. */
   readonly harmless?: (key: string) => string | undefined
+  /** A value that cannot be read is a warning, and the default counts; otherwise it is an error. */
+  readonly fallBack?: boolean
 }
 
 /** An option that names a component, left to whoever knows the components. */
@@ -152,7 +154,13 @@ class OptionReader {
     const reading = option.read(raw.text)
     if ('problem' in reading) {
       const accepts = reading.problem.includes(option.accepts) ? '' : `; it takes ${option.accepts}`
-      return this.#badValue(name, raw, `${shown} ${reading.problem}${accepts}`)
+      if (!this.#request.fallBack || option.required) {
+        return this.#badValue(name, raw, `${shown} ${reading.problem}${accepts}`)
+      }
+      const message = `${shown} ${reading.problem}${accepts}; the default of ${String(option.default)} is used`
+      this.#find('warning', 'bad-value', name, raw, message, { value: true })
+      values[name] = option.default
+      return
     }
     if (comment && option.kind === 'text' && !option.secret && !mayHoldHash.test(name)) {
       this.#find('warning', 'inline-comment', name, raw, `the value is ${shown}, the comment included`, {

@@ -6,6 +6,8 @@ export interface Launch {
   /** Settings from the command line; what the job's code sets wins over them. */
   readonly settings: ReadonlyMap<string, string>
   readonly logger?: Logger
+  /** Called when a context of the job has started. */
+  readonly onStarted?: () => void
 }
 
 let current: Launch = { settings: new Map() }
@@ -14,6 +16,11 @@ let current: Launch = { settings: new Map() }
 export function setLaunch(launch: Launch): void {
   current = launch
   setLaunchDefaults(launch.settings)
+}
+
+/** A context of the job has started. */
+export function tellStarted(): void {
+  current.onStarted?.()
 }
 
 export function launchLogger(): Logger | undefined {

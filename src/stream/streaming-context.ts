@@ -7,6 +7,7 @@ import type { FileSystem } from './files.ts'
 import { callSite } from './graph/call-site.ts'
 import { type ContextState, type StreamContext, StreamGraph } from './graph/graph.ts'
 import type { InputNode, Node } from './graph/node.ts'
+import { tellStarted } from './launch.ts'
 import { TransformNode } from './op/transform.ts'
 import { UnionNode } from './op/union.ts'
 import type { RDD } from './rdd/rdd.ts'
@@ -275,6 +276,7 @@ export class StreamingContext implements StreamContext {
     const inputs = Promise.all(graph.inputs.map(async (input) => input.start()))
     receivers.start()
     generator.start(firstMs)
+    tellStarted()
     logger.info(`StreamingContext started: batches of ${graph.batchMs} ms`, { name: sparkContext.appName })
     const started = inputs.then(() => undefined)
     started.catch((error) => this.#termination.fail(asError(error)))

@@ -54,6 +54,11 @@ describe('what is asked for', () => {
         ]),
       },
     ],
+    [
+      'the spelling of the launcher for Windows',
+      '-conf ../conf -conf-file x -property flume.root.logger=WARN,console',
+      { confDirectory: '../conf', files: ['x'], logLevel: 'warn' },
+    ],
     ['the log level, as users of Flume set it', '-f x -Dflume.root.logger=DEBUG,console', { logLevel: 'debug' }],
     ['no reload (L-06)', '-f x --no-reload-conf', { reload: false }],
     ['a poll interval in seconds (L-07)', '-f x -i 5', { pollIntervalMs: 5000 }],

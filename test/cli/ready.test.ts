@@ -3,9 +3,12 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, beforeEach, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { notifyReady, notifyStopping } from '../../src/cli/ready.ts'
 import { createLogger } from '../../src/monitor/logger.ts'
+import { RunningProcess } from '../support/running-process.ts'
 
+const root = fileURLToPath(new URL('../../..', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'flume-ts-ready-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -36,6 +39,29 @@ test('without systemd nothing is started', async () => {
   await notifyReady({ ...env, NOTIFY_SOCKET: undefined }, log)
   await notifyStopping({ ...env, NOTIFY_SOCKET: '' }, log)
   assert.equal(readFileSync(heard, 'utf8'), '')
+})
+
+test('an agent and a job tell systemd when they run and when they stop', async () => {
+  const agent = join(folder, 'agent.properties')
+  writeFileSync(
+    agent,
+    'a.sources = r\na.channels = c\na.channels.c.type = memory\na.sources.r.type = netcat\na.sources.r.bind = localhost\na.sources.r.port = 0\na.sources.r.channels = c\na.sinks = k\na.sinks.k.type = null\na.sinks.k.channel = c\n',
+  )
+  const job = join(folder, 'job.ts')
+  writeFileSync(job, 'export default (ssc) => ssc.queueStream([]).print()\n')
+  for (const [command, ...args] of [
+    ['flume-ts', 'agent', '-f', agent],
+    ['stream-ts', 'submit', job],
+  ] as const) {
+    writeFileSync(heard, '')
+    const running = new RunningProcess(command, process.execPath, [join(root, 'bin', `${command}.js`), ...args], {
+      env,
+    })
+    await running.waitFor(/agent a runs|StreamingContext started/)
+    while (readFileSync(heard, 'utf8') === '') await new Promise((resolve) => setImmediate(resolve))
+    assert.equal(await running.stop(), 0, running.stderr)
+    assert.equal(readFileSync(heard, 'utf8'), '/run/systemd/notify READY=1\n/run/systemd/notify STOPPING=1\n')
+  }
 })
 
 test('a systemd-notify that fails is logged in its own words and stops nothing', async () => {

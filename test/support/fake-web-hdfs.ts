@@ -108,6 +108,10 @@ export class FakeWebHdfs {
     entry.hidden = undefined
   }
 
+  recoverAll(): void {
+    for (const path of this.#files.keys()) this.recover(path)
+  }
+
   /** Breaks every connection, those to come included. */
   down(): void {
     this.#isUp = false

@@ -31,6 +31,7 @@ export function sinkContext({ clock, log = silentLogger, mounts, env = {}, count
 export function hdfsOptions(texts: Readonly<Record<string, string>>): Record<string, unknown> {
   const values: Record<string, unknown> = {}
   for (const [name, option] of Object.entries(hdfs.options)) {
+    if (name === 'serializer') continue
     const given = texts[name]
     if (given === undefined) {
       values[name] = option.default

@@ -119,7 +119,7 @@ function describeStray(
 ): { readonly message: string; readonly hint?: string | undefined } {
   if (!entry.key.includes('.') || agent === '') {
     return {
-      message: `line ${entry.line} is not a property of an agent; it is ignored`,
+      message: 'is not a property of an agent; the line is ignored',
       hint: entry.key.startsWith('//') ? 'comments begin with #' : 'keys begin with the name of an agent and a dot',
     }
   }

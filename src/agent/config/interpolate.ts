@@ -23,6 +23,8 @@ export interface Interpolated {
 const depthMax = 16
 /** No value is longer once its variables are replaced. */
 const textLengthMax = 1024 * 1024
+/** Variables replaced for one value; what needs more feeds on itself. */
+const lookUpsMax = 10_000
 
 /** Flume 1.9's switch for plain `${NAME}` (C-27). */
 const plainProperty = 'propertiesImplementation'
@@ -35,12 +37,19 @@ const plainResolver = 'org.apache.flume.node.EnvVarResolverProperties'
  */
 export function interpolate(text: string, variables: Variables): Interpolated {
   if (!text.includes('${')) return { text, unreplaced: [] }
-  const unreplaced: Unreplaced[] = []
-  const replaced = replace(text, variables, unreplaced, depthMax)
-  return { text: replaced, unreplaced }
+  const work: Work = { variables, unreplaced: new Map(), lookUps: 0 }
+  const replaced = replace(text, work, depthMax)
+  return { text: replaced, unreplaced: [...work.unreplaced.values()] }
 }
 
-function replace(text: string, variables: Variables, unreplaced: Unreplaced[], depth: number): string {
+interface Work {
+  readonly variables: Variables
+  /** By name, so that each is told once. */
+  readonly unreplaced: Map<string, Unreplaced>
+  lookUps: number
+}
+
+function replace(text: string, work: Work, depth: number): string {
   let out = ''
   let at = 0
   while (at < text.length && out.length <= textLengthMax) {
@@ -55,7 +64,7 @@ function replace(text: string, variables: Variables, unreplaced: Unreplaced[], d
     }
     out += text.slice(at, start)
     const inner = text.slice(start + 2, end)
-    const value = lookUp(inner, variables, unreplaced, depth)
+    const value = lookUp(inner, work, depth)
     out += value ?? text.slice(start, end + 1)
     at = end + 1
   }
@@ -74,19 +83,18 @@ function closingBrace(text: string, from: number): number {
   return -1
 }
 
-function lookUp(inner: string, variables: Variables, unreplaced: Unreplaced[], depth: number): string | undefined {
-  if (depth === 0) {
-    unreplaced.push({ name: inner, reason: 'too-deep' })
-    return undefined
+function lookUp(inner: string, work: Work, depth: number): string | undefined {
+  const leave = (name: string, reason: Unreplaced['reason']): undefined => {
+    work.unreplaced.set(name, { name, reason })
   }
-  const whole = replace(inner, variables, unreplaced, depth - 1)
+  if (depth === 0 || ++work.lookUps > lookUpsMax) return leave(inner, 'too-deep')
+  const whole = replace(inner, work, depth - 1)
   const split = whole.indexOf(':-')
   const name = split < 0 ? whole : whole.slice(0, split)
-  const found = valueOf(name, variables)
-  if (typeof found === 'string') return replace(found, variables, unreplaced, depth - 1)
-  if (split >= 0 && found.reason !== 'unsupported') return whole.slice(split + 2)
-  unreplaced.push({ name, reason: found.reason })
-  return undefined
+  const found = valueOf(name, work.variables)
+  if (typeof found === 'string') return replace(found, work, depth - 1)
+  if (split >= 0 && found.reason !== 'unsupported') return replace(whole.slice(split + 2), work, depth - 1)
+  return leave(name, found.reason)
 }
 
 function valueOf(name: string, variables: Variables): string | Pick<Unreplaced, 'reason'> {

@@ -1,6 +1,7 @@
 import type { Place } from '../../spec/finding.ts'
 import { didYouMean } from '../../spec/nearest.ts'
 import type { RawValue } from '../../spec/option.ts'
+import { suggestKey } from '../../spec/read.ts'
 import type { ChannelSpec, InterceptorSpec, SelectorSpec, SinkSpec, SourceSpec } from '../contract.ts'
 import type { AgentKeys, PartKeys, PartKind } from './agent-keys.ts'
 import type { AgentModel, ChannelModel, SinkModel, SourceModel } from './model.ts'
@@ -188,14 +189,15 @@ class Judge {
     const entry = keys.values.get(key)
     if (entry) return entry
     const path = this.#path(kind, keys.name)
-    const other = keys.values.get(otherKey)
-    const emptyAt = empty.get(key)
     // What is said here is not said again as an unknown or an empty key.
-    own.delete(otherKey)
+    const instead = [...own.keys()].find((name) => name === otherKey || suggestKey(name, {}, [key]) === key)
+    const other = instead === undefined ? undefined : own.get(instead)
+    if (instead !== undefined) own.delete(instead)
+    const emptyAt = empty.get(key)
     empty.delete(key)
     if (other) {
       const message = `is not an option, and ${key} is required`
-      const words = { code: 'missing', path: path + otherKey, message, hint: `did you mean "${key}"?` }
+      const words = { code: 'missing', path: path + instead, message, hint: `did you mean "${key}"?` }
       this.#world.report.error(other, words)
     } else if (emptyAt) {
       this.#world.report.error(emptyAt, { code: 'missing', path: path + key, message: 'has no value and needs one' })

@@ -107,6 +107,10 @@ const harmlessKeys: Readonly<Record<string, Readonly<Record<string, string>>>> =
     'serializer.class': 'belongs to a Kafka client older than Flume 1.6 and has no effect',
     'producer.type': 'belongs to a Kafka client older than Flume 1.6 and has no effect',
     'metadata.broker.list': 'belongs to a Kafka client older than Flume 1.6; the key is kafka.bootstrap.servers',
+    'request.required.acks': 'belongs to a Kafka client older than Flume 1.6; the key is kafka.producer.acks',
+    'partition.key': 'belongs to a Kafka client older than Flume 1.6 and has no effect',
+    'partitioner.class': 'belongs to a Kafka client older than Flume 1.6 and has no effect',
+    'max.message.size': 'belongs to a Kafka client older than Flume 1.6; the key is kafka.producer.max.request.size',
     'custom.topic.name': 'belongs to a plug-in older than Flume 1.6; the key is kafka.topic',
   },
   KafkaChannel: {

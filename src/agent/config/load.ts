@@ -6,7 +6,7 @@ import { interpolate, type Unreplaced } from './interpolate.ts'
 import { judgeAgent } from './judge.ts'
 import type { AgentModel } from './model.ts'
 import { type ConfigEntry, PropertyStore } from './property-store.ts'
-import { readConfigFiles } from './read-files.ts'
+import { readConfigFiles, trim } from './read-files.ts'
 import { type Mode, Report } from './report.ts'
 import { TypeIndex } from './type-index.ts'
 import { loadUserModule, type ModuleLoader } from './user-module.ts'
@@ -90,7 +90,7 @@ function replaceVariables(store: PropertyStore, { env, systemProperties }: LoadA
   }
   for (const entry of store.entries()) {
     const { text, unreplaced } = interpolate(entry.text, { env, systemProperties, property })
-    replaced.set({ ...entry, text: text.trim() })
+    replaced.set({ ...entry, text: trim(text) })
     if (unreplaced.length > 0) left.push({ entry, unreplaced })
   }
   return { store: replaced, used, left }

@@ -3,7 +3,7 @@ import { dirname, resolve } from 'node:path'
 import { explain } from '../../core/error.ts'
 import type { Place } from '../../spec/finding.ts'
 import type { RawValue } from '../../spec/option.ts'
-import { inlineComment, type NestedRequest, quote, readOptions, valueHint } from '../../spec/read.ts'
+import { inlineComment, type NestedRequest, quote, readOptions, suggestKey, valueHint } from '../../spec/read.ts'
 import type { ComponentKind, ComponentSpec, OptionProblem } from '../contract.ts'
 import { harmlessKey } from './known-types.ts'
 import type { OptionValues } from './model.ts'
@@ -57,6 +57,8 @@ export async function readPart(request: PartRequest, world: PartWorld): Promise<
     empty,
     ...(alsoKnown ? { alsoKnown } : {}),
     harmless: (key) => harmlessKey(names, key),
+    // Flume: the memory channel alone warns and falls back where a number cannot be read.
+    fallBack: world.report.mode === 'lenient' && names.includes('MemoryChannel'),
   })
   const { values, given } = reading
   let failed = false
@@ -125,7 +127,7 @@ async function findSpec(request: PartRequest, world: PartWorld): Promise<Compone
   const typePath = defaultType !== undefined && kind !== 'selector' ? path.slice(0, -1) : `${path}type`
   const name = type?.text ?? defaultType
   if (name === undefined) {
-    world.report.error(place, { code: 'no-type', path: typePath, message: `is missing: the ${kind} has no type` })
+    reportNoType(request, world.report)
     return undefined
   }
   const spec = world.types.find(kind, name)
@@ -139,6 +141,19 @@ async function findSpec(request: PartRequest, world: PartWorld): Promise<Compone
     hint: inlineComment(name) ? valueHint(name) : world.types.explainUnknown(kind, name),
   })
   return undefined
+}
+
+/** `Type` and the like are pointed at; otherwise the part is, where it begins. */
+function reportNoType({ kind, place, path, raws, empty }: PartRequest, report: Report): void {
+  const near = [...raws].find(([key]) => suggestKey(key, {}, ['type']) === 'type')
+  if (near) {
+    const [key, at] = near
+    const words = { code: 'no-type', path: path + key, message: 'is not an option, and type is required' }
+    report.error(at, { ...words, hint: 'did you mean "type"?' })
+    return
+  }
+  const message = empty.has('type') ? 'has no value and needs one' : `is missing: the ${kind} has no type`
+  report.error(empty.get('type') ?? place, { code: 'no-type', path: `${path}type`, message })
 }
 
 async function loadSpec(

@@ -12,6 +12,8 @@ export const replicating = defineSelector({
   aliases: ['org.apache.flume.channel.ReplicatingChannelSelector'],
   summary: 'Hands every event to every channel of the source.',
   options,
+  // Flume: an optional channel that does not exist fails every event.
+  channelsNamed: ({ optional }) => optional.map((channel) => ({ option: 'optional', channel })),
   create: (options, context) => new ReplicatingSelector(options, context),
 })
 

@@ -117,9 +117,6 @@ class RpcSession {
   readonly #wire: Wire
   readonly #caller: Caller
   readonly #over = new AbortController()
-  readonly #whenOver = new Promise<void>((resolve) =>
-    this.#over.signal.addEventListener('abort', () => resolve(), { once: true }),
-  )
   readonly #decoder: FrameDecoder
   readonly #running = new Set<Promise<void>>()
   #runningBytes = 0
@@ -187,7 +184,7 @@ class RpcSession {
       (this.#running.size > 0 && this.#runningBytes >= callBytesMax && !this.#over.signal.aborted)
     )
       await Promise.race(this.#running)
-    if (this.#wire.backlogged && !this.#over.signal.aborted) await Promise.race([this.#wire.drained(), this.#whenOver])
+    if (this.#wire.backlogged) await this.#wire.drained()
   }
 
   #answer({ serial, payload }: Frame): void {

@@ -1,0 +1,76 @@
+// Events into an agent, ours beside real Flume's: `npm run bench [-- --quick] [--without-peer] [--only WORD] [--json]`.
+import { parseArgs } from 'node:util'
+import { missingTools } from '../peers/install.ts'
+import { type Contender, type Measurement, measure, type Path } from './measure.ts'
+
+/** Enough for a few seconds of each agent's time. */
+const paths: readonly Path[] = [
+  { name: 'netcat → memory → null, no acks', kind: 'netcat', events: 2_000_000, batchSize: 1 },
+  { name: 'netcat → memory → null, acks', kind: 'netcat-acks', events: 1_000_000, batchSize: 1 },
+  { name: 'avro → memory → null, batches of 1', kind: 'avro', events: 30_000, batchSize: 1 },
+  { name: 'avro → memory → null, batches of 100', kind: 'avro', events: 1_000_000, batchSize: 100 },
+  { name: 'avro → memory → null, batches of 1000', kind: 'avro', events: 2_000_000, batchSize: 1000 },
+  { name: 'spooldir → memory → null, batches of 100', kind: 'spooldir', events: 1_000_000, batchSize: 100 },
+]
+/** Just enough to see that everything works. */
+const quickEvents = 3000
+
+const { values } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    'without-peer': { type: 'boolean', default: false },
+    peer: { type: 'string', default: 'flume-1.11' },
+    only: { type: 'string', default: '' },
+    json: { type: 'boolean', default: false },
+  },
+})
+
+const missing = values.quick || values['without-peer'] ? 'not asked for' : missingTools()
+const peer = values.peer as Contender
+const contenders: readonly Contender[] = missing === undefined ? ['flume-ts', peer] : ['flume-ts']
+if (missing !== undefined) console.error(`bench: without ${peer} (${missing})`)
+
+const rows: { readonly path: string; readonly by: Readonly<Partial<Record<Contender, Measurement>>> }[] = []
+for (const path of paths.filter(({ name }) => name.includes(values.only))) {
+  const by: Partial<Record<Contender, Measurement>> = {}
+  for (const contender of contenders) {
+    console.error(`bench: ${contender}: ${path.name}`)
+    by[contender] = await measure(contender, values.quick ? { ...path, events: quickEvents } : path)
+  }
+  rows.push({ path: path.name, by })
+}
+
+if (values.json) console.log(JSON.stringify(rows, undefined, 2))
+else print()
+
+function print(): void {
+  const columns = ['path', ...contenders.flatMap((name) => [`${name} events/s`, 'CPU µs', 'peak MiB', 'start ms'])]
+  if (contenders.length > 1) columns.push('× per CPU', '× events/s', '× memory', '× start')
+  columns.push('load CPU µs')
+  console.log(`| ${columns.join(' | ')} |`)
+  console.log(`|${columns.map(() => '---').join('|')}|`)
+  for (const { path, by } of rows) console.log(`| ${[path, ...cellsOf(by)].join(' | ')} |`)
+}
+
+function cellsOf(by: Readonly<Partial<Record<Contender, Measurement>>>): string[] {
+  const ours = by['flume-ts'] as Measurement
+  const cells = contenders.flatMap((name) => {
+    const { eventsPerSecond, cpuMicrosPerEvent, peakMebibytes, startMs } = by[name] as Measurement
+    return [
+      Math.round(eventsPerSecond).toLocaleString('en'),
+      cpuMicrosPerEvent.toFixed(2),
+      peakMebibytes.toFixed(0),
+      startMs.toFixed(0),
+    ]
+  })
+  const theirs = by[peer]
+  if (theirs) {
+    cells.push(
+      (theirs.cpuMicrosPerEvent / ours.cpuMicrosPerEvent).toFixed(1),
+      (ours.eventsPerSecond / theirs.eventsPerSecond).toFixed(1),
+      (theirs.peakMebibytes / ours.peakMebibytes).toFixed(1),
+      (theirs.startMs / ours.startMs).toFixed(1),
+    )
+  }
+  return [...cells, ours.loadMicrosPerEvent.toFixed(2)]
+}

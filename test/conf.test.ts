@@ -1,0 +1,207 @@
+import assert from 'node:assert/strict'
+import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { type AddressInfo, connect, createServer } from 'node:net'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { freePort } from './support/free-port.ts'
+import { RunningProcess } from './support/running-process.ts'
+import { tempDir } from './support/temp-dir.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const flumeTs = join(root, 'bin/flume-ts.js')
+const streamTs = join(root, 'bin/stream-ts.js')
+
+/** The files that a test below runs; one that is added to conf/ must be added to a test too. */
+const run = [
+  'access-log.ts',
+  'agent.properties',
+  'job.ts',
+  'netcat-to-logger.properties',
+  'relay-far.properties',
+  'relay-near.properties',
+  'spark-receiver.properties',
+  'spooldir-to-hdfs.properties',
+  'word-count.ts',
+]
+
+test('every file of conf/ is run by a test', async () => {
+  const files = (await readdir(join(root, 'conf'))).filter((name) => name !== 'tsconfig.json')
+  assert.deepEqual(files.sort(), run)
+})
+
+for (const file of run.filter((name) => name.endsWith('.properties'))) {
+  test(`conf/${file} has nothing wrong with it, not even a warning`, async () => {
+    const validate = new RunningProcess('validate', process.execPath, [
+      flumeTs,
+      'validate',
+      '--strict',
+      '-f',
+      join(root, 'conf', file),
+    ])
+    const code = await validate.exited
+    assert.equal(code, 0, validate.stdout + validate.stderr)
+  })
+}
+
+/** A copy of a file of conf/ with its addresses and folders replaced, each of which must stand in it. */
+async function copy(
+  file: string,
+  folder: string,
+  replaced: Readonly<Record<string, string | number>>,
+): Promise<string> {
+  let text = await readFile(join(root, 'conf', file), 'utf8')
+  for (const [from, to] of Object.entries(replaced)) {
+    assert.ok(text.includes(from), `${file} does not say ${from}`)
+    text = text.replaceAll(from, String(to))
+  }
+  const path = join(folder, file)
+  await writeFile(path, text)
+  return path
+}
+
+async function startAgent(test: TestContext, file: string, ...args: string[]): Promise<RunningProcess> {
+  const agent = new RunningProcess(`agent ${file}`, process.execPath, [flumeTs, 'agent', '-f', file, ...args])
+  test.after(() => agent.stop())
+  await agent.waitFor(/agent \S+ runs/)
+  return agent
+}
+
+async function startJob(test: TestContext, job: string, ...args: string[]): Promise<RunningProcess> {
+  const running = new RunningProcess(`job ${job}`, process.execPath, [streamTs, 'submit', job, ...args])
+  test.after(() => running.stop())
+  return running
+}
+
+/** Sends lines as `nc` does and resolves once each is answered OK. */
+async function type(port: number, lines: readonly string[]): Promise<void> {
+  const socket = connect(port, 'localhost')
+  let answers = ''
+  for await (const bytes of socket.on('connect', () => socket.write(`${lines.join('\n')}\n`))) {
+    answers += bytes
+    if (answers.split('OK\n').length > lines.length) break
+  }
+  assert.equal(answers, 'OK\n'.repeat(lines.length))
+}
+
+/** What all files of a folder and the folders in it hold, those in the making included. */
+async function textBelow(folder: string): Promise<string> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
+  const texts = await Promise.all(files.sort().map((path) => readFile(path, 'latin1')))
+  return texts.join('')
+}
+
+const lines = ['to be', 'or not to be', 'that is the question']
+
+test('the example: typed lines appear in the job, on the same port, and in HDFS', async (t) => {
+  const folder = await tempDir(t)
+  const port = await freePort()
+  const hdfs = join(folder, 'hdfs')
+  const agent = await startAgent(
+    t,
+    await copy('agent.properties', folder, { 44444: port }),
+    '--mount',
+    `hdfs://namenode:8020=${hdfs}`,
+  )
+  const job = await startJob(t, await copy('job.ts', folder, { 44444: port }))
+  await job.waitFor(/subscribed to the agent/)
+  await type(port, lines)
+  for (const line of lines) await job.waitFor(new RegExp(`^${line}$`, 'm'))
+  assert.equal(await job.stop(), 0, job.stderr)
+  assert.equal(await agent.stop(), 0, agent.stderr)
+  const stored = await textBelow(join(hdfs, 'flume/test'))
+  assert.match(stored, /^SEQ\x06/)
+  for (const line of lines) assert.ok(stored.includes(line), `${line} is not in HDFS`)
+})
+
+test("the first agent shows a socket's lines in its log", async (t) => {
+  const port = await freePort()
+  const agent = await startAgent(t, await copy('netcat-to-logger.properties', await tempDir(t), { 44444: port }))
+  await type(port, ['hello'])
+  await agent.waitFor(/Event: \{ headers:\{\} body: 68 65 6C 6C 6F .*hello/)
+  assert.equal(await agent.stop(), 0, agent.stderr)
+})
+
+test('files dropped into the spool folder end up in HDFS, one folder per day', async (t) => {
+  const folder = await tempDir(t)
+  const spool = join(folder, 'spool')
+  const hdfs = join(folder, 'hdfs')
+  await mkdir(spool)
+  const agent = await startAgent(
+    t,
+    await copy('spooldir-to-hdfs.properties', folder, { '/var/spool/flume': spool }),
+    '--mount',
+    `hdfs://namenode:8020=${hdfs}`,
+  )
+  await writeFile(join(folder, 'day.log'), lines.map((line) => `${line}\n`).join(''))
+  await rename(join(folder, 'day.log'), join(spool, 'day.log'))
+  const completed = async (): Promise<boolean> => (await readdir(spool)).includes('day.log.COMPLETED')
+  for await (const _ of ticks()) if (await completed()) break
+  assert.equal(await agent.stop(), 0, agent.stderr)
+  assert.equal(await textBelow(join(hdfs, 'logs')), lines.map((line) => `${line}\n`).join(''))
+  const [day] = await readdir(join(hdfs, 'logs'))
+  assert.match(day ?? '', /^\d{4}-\d\d-\d\d$/)
+})
+
+test('the relay carries lines from the near agent to the files of the far one', async (t) => {
+  const folder = await tempDir(t)
+  const files = join(folder, 'files')
+  const [entry, hop] = [await freePort(), await freePort()]
+  // The near half first: it must bear that the far half is not there yet.
+  const near = await startAgent(t, await copy('relay-near.properties', folder, { 44445: entry, 4141: hop }))
+  await type(entry, lines)
+  const far = await startAgent(
+    t,
+    await copy('relay-far.properties', folder, { 4141: hop, '/var/log/flume/relay': files }),
+  )
+  const all = lines.map((line) => `${line}\n`).join('')
+  for await (const _ of ticks()) if ((await textBelow(files).catch(() => '')) === all) break
+  assert.equal(await near.stop(), 0, near.stderr)
+  assert.equal(await far.stop(), 0, far.stderr)
+  assert.equal(await textBelow(files), all)
+})
+
+test("the word count pulls an agent's events and counts them", async (t) => {
+  const folder = await tempDir(t)
+  const [entry, pull] = [await freePort(), await freePort()]
+  const agent = await startAgent(t, await copy('spark-receiver.properties', folder, { 44446: entry, 4142: pull }))
+  await type(entry, ['to be or not to be'])
+  const job = await startJob(t, join(root, 'conf/word-count.ts'), 'localhost', String(pull))
+  for (const [word, count] of Object.entries({ to: 2, be: 2, or: 1, not: 1 })) {
+    await job.waitFor(new RegExp(`^\\(${word},${count}\\)$`, 'm'))
+  }
+  assert.equal(await job.stop(), 0, job.stderr)
+  assert.equal(await agent.stop(), 0, agent.stderr)
+})
+
+test('the access log job counts requests per status and per client', async (t) => {
+  const folder = await tempDir(t)
+  const answers = [
+    ['10.0.0.1', 200],
+    ['10.0.0.2', 404],
+    ['10.0.0.1', 200],
+  ]
+  const log = answers.map(
+    ([client, status]) => `${client} - - [17/May/2026:10:05:03 +0000] "GET / HTTP/1.1" ${status} 9 "-" "x"\n`,
+  )
+  const server = createServer((socket) => socket.on('error', () => undefined).write(`${log.join('')}not a request\n`))
+  t.after(() => server.close())
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  const job = await startJob(t, join(root, 'conf/access-log.ts'), '127.0.0.1', String(port), folder)
+  await job.waitFor(/^\(200,2\)\n\(404,1\)$/m)
+  await job.waitFor(/^\(10\.0\.0\.1,2\)\n\(10\.0\.0\.2,1\)$/m)
+  assert.equal(await job.stop(), 0, job.stderr)
+  const saved = (await textBelow(folder)).split('\n').filter((line) => line !== '')
+  assert.deepEqual(saved.sort(), ['(10.0.0.1,2)', '(10.0.0.2,1)'])
+})
+
+/** Asks again and again, a moment apart, for as long as a test may take; for what no process says. */
+async function* ticks(): AsyncGenerator<number> {
+  for (let tick = 0; tick < 600; tick++) {
+    yield tick
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  throw new Error('it did not happen within 30 s')
+}

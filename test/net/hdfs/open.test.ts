@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, it, test } from 'node:test'
+import { systemClock } from '../../../src/core/clock.ts'
+import { parseHadoopXml, readHadoopConfiguration } from '../../../src/net/hdfs/hadoop-configuration.ts'
+import { LocalFileSystem } from '../../../src/net/hdfs/local.ts'
+import { findNameNodes, openFileSystem } from '../../../src/net/hdfs/open.ts'
+import { WebHdfs } from '../../../src/net/hdfs/webhdfs.ts'
+
+const plain = { mounts: new Map<string, string>(), env: {}, clock: systemClock, timeoutMs: 1000 }
+
+describe('the name nodes of an address', () => {
+  const ha = {
+    'dfs.nameservices': 'other, prod',
+    'dfs.ha.namenodes.prod': 'nn1,nn2',
+    'dfs.namenode.http-address.prod.nn1': 'one:9870',
+    'dfs.namenode.http-address.prod.nn2': 'two:9870',
+    'dfs.namenode.https-address.prod.nn1': 'one:9871',
+  }
+  const site = { 'fs.defaultFS': 'hdfs://namenode:8020', 'dfs.namenode.http-address': 'web:1234' }
+  const cases: [address: string, configuration: Record<string, string>, expected: string[]][] = [
+    ['hdfs://nn:8020', {}, ['http://nn:9870', 'http://nn:50070']],
+    ['hdfs://nn', {}, ['http://nn:9870', 'http://nn:50070']],
+    ['webhdfs://nn:1234', {}, ['http://nn:1234']],
+    ['webhdfs://nn', {}, ['http://nn:9870', 'http://nn:50070']],
+    ['swebhdfs://nn:1234', {}, ['https://nn:1234']],
+    ['swebhdfs://nn', {}, ['https://nn:9871', 'https://nn:50470']],
+    ['hdfs://prod', ha, ['http://one:9870', 'http://two:9870']],
+    ['webhdfs://prod', ha, ['http://one:9870', 'http://two:9870']],
+    ['swebhdfs://prod', ha, ['https://one:9871']],
+    ['hdfs://prod', { ...ha, 'dfs.http.policy': 'HTTPS_ONLY' }, ['https://one:9871']],
+    ['hdfs://namenode:8020', site, ['http://web:1234']],
+    ['hdfs://web:8020', site, ['http://web:1234']],
+    ['hdfs://', site, ['http://web:1234']],
+    ['hdfs://elsewhere:8020', site, ['http://elsewhere:9870', 'http://elsewhere:50070']],
+    ['hdfs://namenode:8020', { ...site, 'dfs.namenode.http-address': '0.0.0.0:77' }, ['http://namenode:77']],
+  ]
+  for (const [address, configuration, expected] of cases) {
+    it(`${address} with ${JSON.stringify(configuration).slice(0, 60)} are ${expected.join(', ')}`, () => {
+      const [scheme = '', authority = ''] = address.split('://')
+      assert.deepEqual(findNameNodes(scheme, authority, {}, new Map(Object.entries(configuration))), expected)
+    })
+  }
+
+  it('are what hdfs.webhdfs.url says, before all else', () => {
+    const webHdfsUrl = 'a:1, https://b:2/webhdfs/v1'
+    assert.deepEqual(findNameNodes('hdfs', 'prod', { webHdfsUrl }, new Map(Object.entries(ha))), [
+      'http://a:1',
+      'https://b:2/webhdfs/v1',
+    ])
+  })
+
+  it('must be known for a name service', () => {
+    const configuration = new Map([['dfs.nameservices', 'prod']])
+    assert.throws(() => findNameNodes('hdfs', 'prod', {}, configuration), { code: 'USAGE', hint: /hdfs\.webhdfs\.url/ })
+  })
+
+  it('need a host', () => assert.throws(() => findNameNodes('hdfs', '', {}, new Map()), { code: 'USAGE' }))
+})
+
+describe('an address', () => {
+  it('is served from the mount with the longest beginning, at a boundary', () => {
+    const mounts = new Map([
+      ['hdfs://nn:8020', '/tmp/all'],
+      ['hdfs://nn:8020/logs/', '/tmp/logs'],
+    ])
+    const where = (address: string): string => {
+      const { fileSystem, path } = openFileSystem(address, { ...plain, mounts })
+      return `${fileSystem instanceof LocalFileSystem ? fileSystem.address : 'elsewhere'} ${path}`
+    }
+    assert.equal(where('hdfs://nn:8020/x/%Y?#'), '/tmp/all /x/%Y?#')
+    assert.equal(where('hdfs://nn:8020'), '/tmp/all /')
+    assert.equal(where('hdfs://nn:8020/logs/x'), '/tmp/logs /x')
+    assert.equal(where('hdfs://nn:8020/logsx'), '/tmp/all /logsx')
+    assert.equal(where('hdfs://nn:80201/x'), 'elsewhere /x')
+  })
+
+  it('without a scheme is local, or where fs.defaultFS says (H-26)', async (t) => {
+    const conf = await mkdtemp(join(tmpdir(), 'flume-ts-'))
+    t.after(() => rm(conf, { recursive: true }))
+    const bare = openFileSystem('/flume/%Y', plain)
+    assert.ok(bare.fileSystem instanceof LocalFileSystem)
+    assert.equal(bare.path, '/flume/%Y')
+    await writeFile(join(conf, 'core-site.xml'), site({ 'fs.defaultFS': 'hdfs://nn:8020/' }))
+    const env = { HADOOP_CONF_DIR: conf }
+    const byDefault = openFileSystem('/flume', { ...plain, env })
+    assert.ok(byDefault.fileSystem instanceof WebHdfs)
+    assert.equal(byDefault.fileSystem.address, 'http://nn:9870, http://nn:50070')
+    assert.equal(byDefault.path, '/flume')
+    const mounted = openFileSystem('/flume', { ...plain, env, mounts: new Map([['hdfs://nn:8020', '/tmp/m']]) })
+    assert.equal(mounted.fileSystem.address, '/tmp/m')
+  })
+
+  it('of the local file system has three slashes, or one', () => {
+    for (const address of ['file:///var/log', 'file:/var/log', 'file://localhost/var/log']) {
+      assert.equal(openFileSystem(address, plain).path, '/var/log', address)
+    }
+    assert.throws(() => openFileSystem('file://var/log', plain), { code: 'USAGE' })
+  })
+
+  it('of another kind is refused with the kinds there are', () => {
+    assert.throws(() => openFileSystem('s3a://b/x', plain), { code: 'USAGE', hint: /webhdfs/ })
+  })
+})
+
+test('Hadoop’s XML is read with comments, entities and references to other properties', async (t) => {
+  const conf = await mkdtemp(join(tmpdir(), 'flume-ts-'))
+  t.after(() => rm(conf, { recursive: true }))
+  await writeFile(
+    join(conf, 'hdfs-site.xml'),
+    `<?xml version="1.0"?><configuration><!-- <property><name>off</name><value>1</value></property> -->
+    <property> <name> a </name> <value>x &amp; &lt;y&gt;</value> <final>true</final></property>
+    <property><name>b</name><value>\${a}:\${missing}</value></property>
+    <property><name>loop</name><value>\${loop}</value></property>
+    <property><name>empty</name></property></configuration>`,
+  )
+  const values = readHadoopConfiguration({ HADOOP_CONF_DIR: conf })
+  assert.deepEqual(
+    [...values],
+    [
+      ['a', 'x & <y>'],
+      ['b', 'x & <y>:${missing}'],
+      ['loop', '${loop}'],
+    ],
+  )
+  assert.equal(readHadoopConfiguration({}).size, 0)
+  assert.equal(parseHadoopXml('not xml').size, 0)
+})
+
+function site(values: Record<string, string>): string {
+  const properties = Object.entries(values).map(
+    ([name, value]) => `<property><name>${name}</name><value>${value}</value></property>`,
+  )
+  return `<configuration>${properties.join('')}</configuration>`
+}
