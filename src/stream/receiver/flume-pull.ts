@@ -51,6 +51,14 @@ export class SinkConnection {
     if (signal.aborted) await this.close()
   }
 
+  /**
+   * Resolves once the other side knows of this connection: an acknowledgement of nothing, which Spark's own sink ignores
+   * and an agent's FlumeSource takes as "copy to me from now on".
+   */
+  async greet(): Promise<void> {
+    await this.#client?.ack('')
+  }
+
   /** Waits for one batch and stores it; answers how many events it had. Rejects with the sink's own message when it has an error to tell. */
   async pull(max: number, store: StoreEvents): Promise<number> {
     const client = this.#client
