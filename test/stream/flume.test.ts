@@ -285,7 +285,8 @@ describe('FlumeSource', () => {
     while (!(await opened())) await settle()
     agent.give('to the agent')
     await batchesUntil(bench, () => bodies.length === 2)
-    assert.deepEqual(bodies, ['to the job', 'to the agent'])
+    // A block of an agent may overtake single lines that are still in the buffer (B102).
+    assert.deepEqual(bodies.toSorted(), ['to the agent', 'to the job'])
     assert.equal(await askForPort('localhost', port, systemClock), false, 'an agent keeps its port')
     await bench.ssc.stop()
     await agent.close()
