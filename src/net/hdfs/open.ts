@@ -74,13 +74,22 @@ function open(address: string, settings: FileSystemSettings, configuration: Hado
   const nameNodes = findNameNodes(scheme, authority, settings, configuration)
   const fileSystem = new WebHdfs({
     nameNodes,
-    user: settings.env.HADOOP_USER_NAME || userInfo().username,
+    user: settings.env.HADOOP_USER_NAME || loginName(),
     doAs: settings.proxyUser,
     timeoutMs: settings.timeoutMs,
     clock: settings.clock,
     hint: `is it running? hdfs.webhdfs.url names another address, --mount ${scheme}://${authority}=./folder a local folder`,
   })
   return { fileSystem, path }
+}
+
+/** Whoever runs us; a container's user may have no name. */
+function loginName(): string {
+  try {
+    return userInfo().username
+  } catch {
+    return 'flume'
+  }
 }
 
 /** The mount with the longest address that the given one begins with. */

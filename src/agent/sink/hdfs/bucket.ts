@@ -79,7 +79,7 @@ export class Bucket {
     return this.#enqueue(async () => {
       const open = this.#open
       this.#open = undefined
-      if (open) await this.#finish(open)
+      if (open) await this.#tools.pool.run(() => this.#finish(open))
     })
   }
 

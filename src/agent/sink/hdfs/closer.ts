@@ -3,6 +3,7 @@ import type { Logger } from '../../../monitor/logger.ts'
 import type { CommittedFile } from '../../../net/hdfs/committed-file.ts'
 import { type FileSystem, reasonOf } from '../../../net/hdfs/file-system.ts'
 import type { Clock, SinkContext, Timer } from '../../contract.ts'
+import { Pool } from './pool.ts'
 
 /** A file that takes no more events and has to get its final name. */
 export interface Finished {
@@ -31,6 +32,8 @@ export interface CloserSettings {
 
 /** Names in a row that may be taken before the pause. */
 const takenNamesMax = 100
+/** Files that a stop tries at a time. */
+const lastTriesAtOnce = 16
 
 /**
  * Closes files: cuts off what a failed write left, writes the end, renames. What fails is tried again later (H-07); a file
@@ -89,11 +92,12 @@ export class Closer {
   /** Ends all waiting with one last try per file (H-08). What then still has its in-use name is logged. */
   async stop(): Promise<void> {
     this.#stop.abort()
+    const pool = new Pool(lastTriesAtOnce)
     await Promise.all(
       [...this.#waiting].map(async (waiting) => {
         waiting.timer?.cancel()
         await waiting.running
-        if (this.#waiting.has(waiting)) await this.#try(waiting, 0)
+        if (this.#waiting.has(waiting)) await pool.run(() => this.#try(waiting, 0))
       }),
     )
     this.#waiting.clear()

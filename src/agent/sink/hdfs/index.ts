@@ -155,6 +155,10 @@ function check(options: HdfsOptions): readonly OptionProblem[] {
   if (authority.includes('%')) say('hdfs.path', 'the host cannot hold escape sequences', 'write it out')
   if (/(^|\/)\.\.?(\/|$)/.test(path)) say('hdfs.path', 'the path holds . or ..', 'write it out')
   for (const key of ['hdfs.path', 'hdfs.filePrefix'] as const) {
+    const pattern = key === 'hdfs.path' ? path : options[key]
+    if (scheme !== '' && scheme !== 'file' && /:|%c/.test(pattern)) {
+      say(key, 'HDFS takes no colon in names, so nothing can be written', 'write %H%M%S instead of %c', 'warning')
+    }
     for (const name of machineNames(options[key])) {
       if (!knownMachineNames.includes(name)) {
         say(key, `%[${name}] is not known`, `use ${knownMachineNames.map((known) => `%[${known}]`).join(', ')}`)
