@@ -18,7 +18,7 @@ import { Closer } from './closer.ts'
 import type { RoundUnit } from './date-letters.ts'
 import { knownMachineNames, machineNames, PathPattern, type Share } from './path-pattern.ts'
 import { Pool } from './pool.ts'
-import { SequenceSerializer } from './sequence-serializer.ts'
+import { checkKeys, SequenceSerializer } from './sequence-serializer.ts'
 
 const options = {
   'hdfs.path': text({
@@ -239,6 +239,7 @@ class HdfsSink implements Sink {
    * their part of the batch (H-12): it is delivered at least once, and never in part of an event.
    */
   async write(batch: EventBatch): Promise<void> {
+    if (this.#options['hdfs.fileType'] === 'SequenceFile') checkKeys(batch)
     const shares = this.#pattern.partition(batch, this.#context.clock.now())
     const evicted: Promise<void>[] = []
     const writes = shares.map((share) => this.#bucket(share, evicted).write(share.batch))
@@ -247,8 +248,9 @@ class HdfsSink implements Sink {
     if (failed) throw failed.reason
   }
 
-  /** Closes and renames every file, each tried once (H-08). */
+  /** Closes and renames every file, each tried once more (H-08); when HDFS is away the rest is not tried. */
   async stop(): Promise<void> {
+    this.#tools.closer.beginStop()
     const buckets = [...this.#buckets.values()]
     this.#buckets.clear()
     await Promise.all([...buckets.map((bucket) => bucket.close()), ...this.#closing])
