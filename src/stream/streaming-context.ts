@@ -1,5 +1,5 @@
 import { systemClock } from '../core/clock.ts'
-import { asError } from '../core/error.ts'
+import { asError, FlumeError } from '../core/error.ts'
 import { keepAlive } from '../core/keep-alive.ts'
 import type { SparkConf } from './conf.ts'
 import { DStream } from './dstream.ts'
@@ -71,6 +71,18 @@ interface Running {
   readonly release: () => void
 }
 
+/** Settings that promise what is not there yet: taking them silently would break the promise. */
+function refuseUnsupported(conf: SparkConf): void {
+  const wanted = [
+    ...(conf.contains('spark.streaming.checkpoint.directory') ? ['spark.streaming.checkpoint.directory'] : []),
+    ...['spark.streaming.receiver.writeAheadLog.enable', 'spark.streaming.dynamicAllocation.enabled'].filter((key) =>
+      conf.getBoolean(key, false),
+    ),
+  ]
+  if (wanted.length === 0) return
+  throw new FlumeError('UNSUPPORTED', `${wanted.join(', ')}: not there yet`, { hint: 'take the setting out' })
+}
+
 /** The one context that is running in this process (B122). */
 let active: { readonly context: StreamingContext; readonly startedAt: string } | undefined
 
@@ -110,6 +122,7 @@ export class StreamingContext implements StreamContext {
     const conf = this.sparkContext.getConf()
     this.progress = new StreamingProgress(this.graph, conf.getInt('spark.streaming.ui.retainedBatches', 1000))
     this.#bus.add(this.progress)
+    refuseUnsupported(conf)
     if (conf.getInt('spark.streaming.concurrentJobs', 1) < 1)
       throw new Error('spark.streaming.concurrentJobs must be at least 1')
   }

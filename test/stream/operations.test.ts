@@ -397,6 +397,20 @@ describe('windows', () => {
     })
   }
 
+  test('the forms with an inverse function are refused with what to do instead', async () => {
+    await using bench = new StreamBench()
+    const inverse = ((a: number, b: number) => a - b) as unknown as ReturnType<typeof Seconds>
+    const stream = bench.queue([1])
+    assert.throws(
+      () => stream.reduceByWindow((a, b) => a + b, inverse, Seconds(2)),
+      /reduceByWindow with an inverse function is not there yet/,
+    )
+    assert.throws(() => stream.map((x) => [x, x]).reduceByKeyAndWindow((a, b) => a + b, inverse), {
+      code: 'UNSUPPORTED',
+      hint: /leave the inverse function out/,
+    })
+  })
+
   test('a window keeps its parent, and persisting it sets the level of the parent (B16)', async () => {
     await using bench = new StreamBench()
     const parent = bench.queue([1])

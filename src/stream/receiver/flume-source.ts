@@ -1,6 +1,6 @@
 import { Backoff } from '../../core/backoff.ts'
 import type { Clock } from '../../core/clock.ts'
-import { asError, explain, FlumeError } from '../../core/error.ts'
+import { asError, FlumeError } from '../../core/error.ts'
 import type { EventBatch } from '../../core/event-batch.ts'
 import type { Logger } from '../../monitor/logger.ts'
 import type { TcpListener } from '../../net/tcp-listener.ts'
@@ -63,16 +63,19 @@ export class FlumeSourceReceiver extends Receiver<SparkFlumeEvent> {
     this.#connection = connection
     const backoff = new Backoff(reconnectIncrementMs, reconnectMaxMs)
     while (!signal.aborted) {
+      let what = `no agent to subscribe to at ${place}`
       try {
         await connection.open(signal)
         this.#answered = true
+        what = `lost the subscription at ${place}`
         logger.info(`subscribed to the agent at ${place}`)
         await this.#pullUntilGone(connection, backoff, signal)
       } catch (error) {
         if (signal.aborted) break
-        if (await this.#listen(error, signal)) return
+        const listening = await this.#listen(error, signal)
+        if (listening === true) return
         const pauseMs = backoff.next()
-        this.reportError(`no agent to subscribe to at ${place}; next try in ${pauseMs} ms`, asError(error))
+        this.reportError(`${what}; next try in ${pauseMs} ms`, asError(listening || error))
         await clock.sleep(pauseMs, signal).catch(() => undefined)
       }
     }
@@ -86,8 +89,8 @@ export class FlumeSourceReceiver extends Receiver<SparkFlumeEvent> {
     }
   }
 
-  /** Listens itself when nobody ever answered and the host is this machine; answers whether it does. */
-  async #listen(error: unknown, signal: AbortSignal): Promise<boolean> {
+  /** Listens itself when nobody ever answered and the host is this machine; answers whether it does, or why it cannot. */
+  async #listen(error: unknown, signal: AbortSignal): Promise<boolean | Error> {
     const { host, port, clock, logger } = this.#options
     if (this.#answered || !isRefusal(error) || !(await isThisMachine(host))) return false
     try {
@@ -103,8 +106,7 @@ export class FlumeSourceReceiver extends Receiver<SparkFlumeEvent> {
       else this.#listener = listener
     } catch (busy) {
       // Somebody took the port in between: the next look will find out who.
-      logger.debug(explain(busy))
-      return false
+      return asError(busy)
     }
     logger.info(`nobody answers at ${host}:${port}: listening there for text and Avro`)
     return true
