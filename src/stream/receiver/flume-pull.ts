@@ -43,12 +43,23 @@ export class SinkConnection {
     return `${this.#address.host}:${this.#address.port}`
   }
 
-  /** Connects unless it is connected; rejects CONNECTION or TIMEOUT. */
+  /**
+   * Connects unless it is connected; rejects CONNECTION or TIMEOUT, and PROTOCOL or UNSUPPORTED when the peer is no
+   * Spark sink.
+   */
   async open(signal: AbortSignal): Promise<void> {
     if (this.#client?.usable) return
     await this.close()
-    this.#client = await SparkSinkClient.connect({ ...this.#address, clock: this.#clock, signal })
-    if (signal.aborted) await this.close()
+    const client = await SparkSinkClient.connect({ ...this.#address, clock: this.#clock, signal })
+    this.#client = client
+    const onAbort = (): void => void client.close()
+    signal.addEventListener('abort', onAbort, { once: true })
+    try {
+      // A number that no sink has given is ignored by it. Asking for events would wait for ever on a peer that is no sink.
+      await client.nack('')
+    } finally {
+      signal.removeEventListener('abort', onAbort)
+    }
   }
 
   /** Waits for one batch and stores it; answers how many events it had. Rejects with the sink's own message when it has an error to tell. */
