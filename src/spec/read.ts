@@ -157,7 +157,9 @@ class OptionReader {
       if (!this.#request.fallBack || option.required) {
         return this.#badValue(name, raw, `${shown} ${reading.problem}${accepts}`)
       }
-      const message = `${shown} ${reading.problem}${accepts}; the default of ${String(option.default)} is used`
+      const fallback =
+        option.default === undefined ? 'it counts as not set' : `the default of ${String(option.default)} is used`
+      const message = `${shown} ${reading.problem}${accepts}; ${fallback}`
       this.#find('warning', 'bad-value', name, raw, message, { value: true })
       values[name] = option.default
       return

@@ -6,6 +6,7 @@ import { systemClock } from '../../src/core/clock.ts'
 import { EventBatch } from '../../src/core/event-batch.ts'
 import { silentLogger } from '../../src/monitor/logger.ts'
 import { FlumeClient } from '../../src/net/avro-rpc/flume-client.ts'
+import { askForPort } from '../../src/net/avro-rpc/port-service.ts'
 import { RpcServer } from '../../src/net/avro-rpc/server.ts'
 import { sparkService } from '../../src/net/avro-rpc/spark-service.ts'
 import { TcpListener } from '../../src/net/tcp-listener.ts'
@@ -20,7 +21,6 @@ class FakeSink {
   readonly acked: string[] = []
   readonly nacked: string[] = []
   asked = 0
-  greeted = 0
   #waiting: SparkEventBatch[] = []
   #wake: (() => void) | undefined
   #sequence = 0
@@ -41,11 +41,9 @@ class FakeSink {
             }
             return this.#waiting.shift() ?? { errorMessage: 'gone', sequenceNumber: '', events: EventBatch.empty }
           },
-          ack: async (sequenceNumber) => void this.acked.push(sequenceNumber),
-          nack: async (sequenceNumber) => {
-            if (sequenceNumber === '') this.greeted++
-            else this.nacked.push(sequenceNumber)
-          },
+          // An acknowledgement of nothing is a greeting.
+          ack: async (sequenceNumber) => void (sequenceNumber !== '' && this.acked.push(sequenceNumber)),
+          nack: async (sequenceNumber) => void this.nacked.push(sequenceNumber),
         }),
       ],
     })
@@ -268,6 +266,30 @@ describe('FlumeSource', () => {
     assert.deepEqual(bodies, ['one', 'two', 'three'])
     await bench.ssc.stop()
     await assert.rejects(sendText(port, 'x\n', 1), 'the port is free again after the stop')
+  })
+
+  test('hands the port over to an agent that starts later, and subscribes to it', async () => {
+    const port = await freePort()
+    await using bench = new StreamBench()
+    const bodies = watchBodies(new DStream(bench.ssc, new FlumeSource(bench.ssc, 'localhost', port)))
+    await bench.ssc.start()
+    const answerOf = (text: string) => sendText(port, text, 1).catch(() => undefined)
+    let answer = await answerOf('to the job\n')
+    while (answer === undefined) {
+      await settle()
+      answer = await answerOf('to the job\n')
+    }
+    assert.equal(await askForPort('localhost', port, systemClock), true)
+    const agent = new FakeSink()
+    const opened = () => agent.open(port).then(Boolean, () => false)
+    while (!(await opened())) await settle()
+    agent.give('to the agent')
+    await batchesUntil(bench, () => bodies.length === 2)
+    // A block of an agent may overtake single lines that are still in the buffer (B102).
+    assert.deepEqual(bodies.toSorted(), ['to the agent', 'to the job'])
+    assert.equal(await askForPort('localhost', port, systemClock), false, 'an agent keeps its port')
+    await bench.ssc.stop()
+    await agent.close()
   })
 
   test('lines torn into pieces are put together, a line without limit ends its connection', async () => {

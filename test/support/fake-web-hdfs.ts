@@ -95,6 +95,11 @@ export class FakeWebHdfs {
     this.#files.set(path, { bytes: Buffer.from(content), directory: false, hidden: undefined })
   }
 
+  /** As if someone else had deleted it. */
+  remove(path: string): void {
+    this.#files.delete(path)
+  }
+
   /** The next call of `op` at the name or data node fails so. */
   fail(op: string, where: Where, fault: Fault): void {
     this.#planned.push({ op, where, fault })

@@ -4,99 +4,118 @@ interface KnownType {
   readonly kind: ComponentKind
   /** Matches the alias or class name, case not counting. */
   readonly name: RegExp
-  /** What it is and what to use in its place. */
-  readonly advice: string
+  readonly why: string
+  /** What serves instead, the best first; a way is only named where the component it needs is there. */
+  readonly ways: readonly Way[]
 }
 
-const viaKafka = 'put Kafka between: its Connect has a connector for it, and KafkaSource reads the topic'
+interface Way {
+  readonly needs?: readonly [kind: ComponentKind, type: string]
+  readonly say: string
+}
 
-/** Types of Flume and of well-known plug-ins that are not here, with what serves instead (real users' files name all of these). */
+const viaHdfs = (say: string): Way => ({ needs: ['sink', 'hdfs'], say })
+const fromKafka: Way = {
+  needs: ['source', 'KafkaSource'],
+  say: 'let Kafka Connect bring it into a topic and read that with KafkaSource',
+}
+const toKafka: Way = { needs: ['sink', 'KafkaSink'], say: 'send to Kafka with KafkaSink and go on from there' }
+
+/** Types of Flume and of well-known plug-ins that stay in Java, with what serves instead (real users' files name all of these). */
 const knownTypes: readonly KnownType[] = [
-  {
-    kind: 'source',
-    name: /^jms$|\.JMSSource$/i,
-    advice: `JMS needs a Java client; bridge the queue to Kafka or HTTP and read it with KafkaSource or http`,
-  },
+  { kind: 'source', name: /^jms$|\.JMSSource$/i, why: 'JMS needs a Java client', ways: [fromKafka] },
   {
     kind: 'source',
     name: /\.ScribeSource$/i,
-    advice: 'Scribe is retired; send with a Thrift client to the thrift source',
+    why: 'Scribe is retired',
+    ways: [{ needs: ['source', 'thrift'], say: 'send with a Thrift client to the thrift source' }],
   },
-  {
-    kind: 'source',
-    name: /twitter/i,
-    advice: 'the streaming service behind Twitter sources is gone; a module of your own can read what replaced it',
-  },
+  { kind: 'source', name: /twitter/i, why: 'the streaming service behind Twitter sources is gone', ways: [] },
   {
     kind: 'source',
     name: /(Avro|Thrift)LegacySource$/i,
-    advice: 'it serves Flume OG 0.9 agents only; let them send to the avro or thrift source',
+    why: 'it serves Flume OG 0.9 agents only',
+    ways: [{ needs: ['source', 'avro'], say: 'let them send to the avro source' }],
   },
+  { kind: 'source', name: /\.SQLSource$/i, why: 'the SQL source is a Java plug-in', ways: [fromKafka] },
   {
     kind: 'source',
-    name: /keedio.*SQLSource$|\.SQLSource$/i,
-    advice: `the SQL source is a Java plug-in; poll the database in a module of your own (type = ./my-source.ts) or ${viaKafka}`,
+    name: /rabbitmq|kinesis|canal|websocket|mqtt|redis/i,
+    why: 'this plug-in is Java only',
+    ways: [fromKafka],
   },
-  {
-    kind: 'source',
-    name: /rabbitmq/i,
-    advice: `RabbitMQ plug-ins are Java only; read the queue in a module of your own (type = ./my-source.ts) or ${viaKafka}`,
-  },
-  { kind: 'source', name: /kinesis|canal|websocket|mqtt|redis/i, advice: `this plug-in is Java only; ${viaKafka}` },
   {
     kind: 'sink',
     name: /^hive$|\.HiveSink$/i,
-    advice: 'write files with the hdfs sink and let Hive read them as an external table',
+    why: 'Hive needs a Java client',
+    ways: [viaHdfs('write files with the hdfs sink and let Hive read them as an external table')],
   },
   {
     kind: 'sink',
     name: /^(hbase2?|asynchbase)$|HBase2?Sink$/i,
-    advice: 'HBase needs a Java client; send to Kafka with KafkaSink and load from there, or write files with hdfs',
+    why: 'HBase needs a Java client',
+    ways: [toKafka, viaHdfs('write files with the hdfs sink and load those')],
   },
   {
     kind: 'sink',
-    name: /^elasticsearch$|elasticsearch/i,
-    advice: 'send bulk requests with the http sink, or to Kafka with KafkaSink and on by Kafka Connect',
+    name: /elasticsearch/i,
+    why: 'the Elasticsearch sink is Java only',
+    ways: [toKafka, { needs: ['sink', 'http'], say: 'post with the http sink' }],
   },
-  {
-    kind: 'sink',
-    name: /morphline/i,
-    advice: 'morphlines run in Java only; index from Kafka, or in a module of your own',
-  },
-  {
-    kind: 'sink',
-    name: /^irc$|IRCSink$/i,
-    advice: 'there is no IRC sink; a module of your own (type = ./my-sink.ts) can post lines',
-  },
+  { kind: 'sink', name: /morphline/i, why: 'morphlines run in Java only', ways: [toKafka] },
+  { kind: 'sink', name: /^irc$|IRCSink$/i, why: 'there is no IRC sink', ways: [] },
   {
     kind: 'sink',
     name: /DatasetSink$|KuduSink$/i,
-    advice: 'it needs a Java client; write files with the hdfs sink, or send to Kafka with KafkaSink',
+    why: 'it needs a Java client',
+    ways: [viaHdfs('write files with the hdfs sink'), toKafka],
   },
   {
     kind: 'sink',
     name: /rabbitmq|kinesis|influx|mongo|cassandra|redis|jdbc|mysql/i,
-    advice:
-      'this plug-in is Java only; send to Kafka with KafkaSink, or write a module of your own (type = ./my-sink.ts)',
+    why: 'this plug-in is Java only',
+    ways: [toKafka],
   },
-  { kind: 'channel', name: /^jdbc$|JdbcChannel$/i, advice: 'use the file channel: it is durable as well, and faster' },
   {
-    kind: 'interceptor',
-    name: /Morphline(Interceptor)?(\$Builder)?$/i,
-    advice: 'morphlines run in Java only; write a module of your own (type = ./my-interceptor.ts)',
+    kind: 'channel',
+    name: /^jdbc$|JdbcChannel$/i,
+    why: 'the JDBC channel needs an embedded Java database',
+    ways: [{ needs: ['channel', 'file'], say: 'use the file channel, which is durable as well, and faster' }],
   },
+  { kind: 'interceptor', name: /MorphlineInterceptor/i, why: 'morphlines run in Java only', ways: [] },
 ]
+
+/** Flume's own types: one of them that is not found is not there yet, and no slip of the writer. */
+const flumeTypes: Readonly<Partial<Record<ComponentKind, RegExp>>> = {
+  source:
+    /^(avro|thrift|exec|spooldir|taildir|netcat|netcatudp|seq|syslogtcp|multiport_syslogtcp|syslogudp|http)$|\.(Avro|Thrift|Exec|SpoolDirectory|Taildir|Netcat|NetcatUdp|SequenceGenerator|SyslogTcp|MultiportSyslogTCP|SyslogUDP|HTTP|Kafka|Stress)Source$/i,
+  channel: /^(memory|file|spillablememory)$|\.(Memory|File|SpillableMemory|Kafka|PseudoTxnMemory)Channel$/i,
+  sink: /^(null|logger|file_roll|avro|thrift|hdfs|http)$|\.(Null|Logger|RollingFile|Avro|Thrift|HDFSEvent|Http|Kafka|Spark)Sink$/i,
+  selector: /^(replicating|multiplexing|load_balancing)$|\.(Replicating|Multiplexing|LoadBalancing)ChannelSelector$/i,
+  interceptor:
+    /^(timestamp|host|static|regex_filter|regex_extractor|remove_header|search_replace)$|\.(Timestamp|Host|Static|RegexFiltering|RegexExtractor|RemoveHeader|SearchAndReplace|UUID)Interceptor(\$Builder)?$/i,
+  serializer: /^(text|header_and_text|avro_event)$|EventSerializer(\$Builder)?$/i,
+  deserializer: /^(line|avro)$|\.(Line|AvroEvent|Blob)Deserializer(\$Builder)?$/i,
+}
 
 /** A class name: dotted, its last part beginning with a capital. */
 const classPattern = /^[A-Za-z_][\w$]*(\.[A-Za-z_][\w$]*)+$/
 
-/** What to use in place of a type that is not here; undefined when nothing is known of it. */
-export function adviceFor(kind: ComponentKind, type: string): string | undefined {
+/** What to say of, and use in place of, a type that is not here; undefined when nothing is known of it. */
+export function adviceFor(
+  kind: ComponentKind,
+  type: string,
+  isThere: (kind: ComponentKind, type: string) => boolean,
+): string | undefined {
+  const ownModule = `write it as a module of your own and name that, such as ./my-${kind}.ts`
   const known = knownTypes.find((candidate) => candidate.kind === kind && candidate.name.test(type))
-  if (known) return known.advice
-  if (classPattern.test(type) && !type.startsWith('org.apache.flume.')) {
-    return `Java classes cannot be loaded; write it as a module of your own (type = ./my-${kind}.ts)`
+  if (known) {
+    const ways = known.ways.filter(({ needs }) => !needs || isThere(...needs)).map(({ say }) => say)
+    return `${known.why}; ${[...ways, ownModule].join(', or ')}`
   }
+  if (flumeTypes[kind]?.test(type)) return `this ${kind} of Flume is not available yet; ${ownModule}`
+  if (classPattern.test(type) && !type.startsWith('org.apache.flume.'))
+    return `Java classes cannot be loaded; ${ownModule}`
   return undefined
 }
 

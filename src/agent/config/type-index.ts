@@ -29,7 +29,7 @@ export class TypeIndex {
 
   /** What to say of a type that is not there: a replacement where one is known, the nearest names, or all there are. */
   explainUnknown(kind: ComponentKind, type: string): string | undefined {
-    const advice = adviceFor(kind, type)
+    const advice = adviceFor(kind, type, (otherKind, name) => this.find(otherKind, name) !== undefined)
     if (advice) return advice
     const names = this.#components.filter((spec) => spec.kind === kind)
     const bare = bareName(type)

@@ -8,8 +8,10 @@ export interface CallSite {
   readonly long: string
 }
 
-/** Where the package's own code lies, to tell it from the job's. */
-const ownFolders = ['../..', '../../../../bin/'].map((path) => fileURLToPath(new URL(path, import.meta.url)))
+/** Where the package's own code lies, built and as source maps name it, to tell it from the job's. */
+const ownFolders = ['../..', '../../../../src/', '../../../../bin/'].map((path) =>
+  fileURLToPath(new URL(path, import.meta.url)),
+)
 
 /** True for a stack line that is not the job author's: this package, Node itself. */
 export function isForeignFrame(line: string): boolean {

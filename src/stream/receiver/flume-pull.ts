@@ -44,8 +44,8 @@ export class SinkConnection {
   }
 
   /**
-   * Connects unless it is connected; rejects CONNECTION or TIMEOUT, and PROTOCOL or UNSUPPORTED when the peer is no
-   * Spark sink.
+   * Connects unless it is connected, and resolves once the other side knows of it; rejects CONNECTION or TIMEOUT, and
+   * PROTOCOL or UNSUPPORTED when the peer is no Spark sink.
    */
   async open(signal: AbortSignal): Promise<void> {
     if (this.#client?.usable) return
@@ -55,8 +55,9 @@ export class SinkConnection {
     const onAbort = (): void => void client.close()
     signal.addEventListener('abort', onAbort, { once: true })
     try {
-      // A number that no sink has given is ignored by it. Asking for events would wait for ever on a peer that is no sink.
-      await client.nack('')
+      // An acknowledgement of nothing: Spark's own sink ignores it, an agent's FlumeSource takes it as "copy to me from
+      // now on", and a peer that is no sink shows here, where the first request for events would wait for ever.
+      await client.ack('')
     } finally {
       signal.removeEventListener('abort', onAbort)
     }

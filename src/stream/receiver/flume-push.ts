@@ -2,14 +2,17 @@ import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import type { Status } from '../../codec/avro/flume.ts'
-import { tellFirstBytes } from '../../codec/first-bytes.ts'
+import { type StreamCharset, streamCharset } from '../../codec/stream-charset.ts'
 import type { Clock } from '../../core/clock.ts'
-import { FlumeError } from '../../core/error.ts'
-import { EventBatch } from '../../core/event-batch.ts'
+import { asError, FlumeError } from '../../core/error.ts'
+import type { EventBatch } from '../../core/event-batch.ts'
 import type { Logger } from '../../monitor/logger.ts'
 import { flumeService } from '../../net/avro-rpc/flume-service.ts'
+import { portService } from '../../net/avro-rpc/port-service.ts'
 import { RpcServer } from '../../net/avro-rpc/server.ts'
-import { type Peer, TcpListener } from '../../net/tcp-listener.ts'
+import { serveLines } from '../../net/line-session.ts'
+import { TcpListener } from '../../net/tcp-listener.ts'
+import { tellConnection } from '../../net/tell-connection.ts'
 import { type Wire, ZlibWire } from '../../net/wire.ts'
 import type { StorageLevel } from '../storage-level.ts'
 import { SparkFlumeEvent } from './flume-event.ts'
@@ -17,10 +20,9 @@ import { Receiver } from './receiver.ts'
 
 /** Compression of the answers when the pipe is zlib. */
 const answerLevel = 6
-/** Longest line of text, in bytes; a longer one ends the connection. */
-export const lineBytesMax = 1024 * 1024
-const newline = 0x0a
-const acknowledgement = 'OK\n'
+/** Longest line of text, in bytes and newline included, as an agent's FlumeSource has it; a longer one ends the connection. */
+export const lineBytesMax = 64 * 1024
+const utf8 = streamCharset('utf-8') as StreamCharset
 
 /** Where events go; a rejection is answered as an error. */
 export type TakeEvents = (batch: EventBatch) => Promise<void>
@@ -33,87 +35,55 @@ export interface FlumeListenerOptions {
   readonly take: TakeEvents
   /** `avro` and `avro-deflate` listen for exactly that; `any` tells text, Avro and deflated Avro by their first bytes. */
   readonly speaks: 'avro' | 'avro-deflate' | 'any'
+  /** Called when an agent on this machine asks for the port; answers whether it will be free in a moment. */
+  readonly onYield?: () => boolean
 }
 
 /** Listens for Flume's Avro clients, and for lines of text when `speaks` is `any`. Rejects IO when the port cannot be bound. */
 export function listenForFlume(options: FlumeListenerOptions): Promise<TcpListener> {
-  const { host, port, clock, logger, take, speaks } = options
+  const { host, port, clock, logger, take, speaks, onYield } = options
   const accept = async (batch: EventBatch): Promise<Status> => {
     await take(batch)
     return 'OK'
   }
-  const rpc = new RpcServer({ services: [flumeService({ append: accept, appendBatch: accept })], clock })
+  const services = [flumeService({ append: accept, appendBatch: accept })]
+  const rpc = new RpcServer({ services: onYield ? [...services, portService(onYield)] : services, clock })
   return TcpListener.open({
     host,
     port,
     clock,
     log: logger,
     serve: async (wire, peer, signal) => {
-      const kind = speaks === 'any' ? await tell(wire, peer, signal) : speaks
+      const kind = speaks === 'any' ? await tellConnection(wire) : speaks
       if (kind === 'avro') await rpc.serve(wire, peer, signal)
       else if (kind === 'avro-deflate') await rpc.serve(new ZlibWire(wire, answerLevel), peer, signal)
       else if (kind === 'text') await serveText(wire, take, signal)
+      else if (kind === 'tls') {
+        throw new FlumeError('UNSUPPORTED', `${peer.address} speaks TLS, and this port does not`)
+      }
     },
   })
 }
 
-/** What the peer speaks, or undefined when it left before that showed. */
-async function tell(
-  wire: Wire,
-  peer: Peer,
-  signal: AbortSignal,
-): Promise<'avro' | 'avro-deflate' | 'text' | undefined> {
-  const stop = (): void => wire.stopReading()
-  signal.addEventListener('abort', stop, { once: true })
-  let seen: Buffer = Buffer.alloc(0)
-  for (let chunk = await wire.read(); chunk; chunk = await wire.read()) {
-    seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk])
-    const kind = tellFirstBytes(seen)
-    if (kind === undefined) continue
-    wire.unread(seen)
-    if (kind !== 'tls') return kind
-    throw new FlumeError('UNSUPPORTED', `${peer.address} speaks TLS, and this port does not`)
-  }
-  if (seen.length === 0) return undefined
-  wire.unread(seen)
-  return 'text'
-}
-
-/** Each line is one event, answered with OK once it is kept; lines of one read are kept together. */
-async function serveText(wire: Wire, take: TakeEvents, signal: AbortSignal): Promise<void> {
-  const stop = (): void => wire.stopReading()
-  if (signal.aborted) stop()
-  signal.addEventListener('abort', stop, { once: true })
-  let rest: Buffer | undefined
-  for (let chunk = await wire.read(); chunk; chunk = await wire.read()) {
-    const bytes = rest ? Buffer.concat([rest, chunk]) : chunk
-    const { batch, end } = cutLines(bytes)
-    rest = end < bytes.length ? bytes.subarray(end) : undefined
-    if (batch.count > 0) {
-      await take(batch)
-      wire.write(Buffer.from(acknowledgement.repeat(batch.count)))
-      if (wire.backlogged) await wire.drained()
-    }
-    if (rest && rest.length > lineBytesMax) {
-      throw new FlumeError('LIMIT', `a line is longer than ${lineBytesMax} bytes`)
-    }
-  }
-  if (!rest) return
-  await take(EventBatch.of([{ body: rest }]))
-  wire.write(Buffer.from(acknowledgement))
-}
-
-/** The whole lines in `bytes`, as ranges of them, and where the first unfinished one begins. */
-function cutLines(bytes: Buffer): { readonly batch: EventBatch; readonly end: number } {
-  const starts: number[] = []
-  const ends: number[] = []
-  let start = 0
-  for (let at = bytes.indexOf(newline); at >= 0; at = bytes.indexOf(newline, start)) {
-    starts.push(start)
-    ends.push(at)
-    start = at + 1
-  }
-  return { batch: new EventBatch(bytes, Uint32Array.from(starts), Uint32Array.from(ends)), end: start }
+/** Each line is one event, answered with OK once it is kept. */
+function serveText(wire: Wire, take: TakeEvents, signal: AbortSignal): Promise<void> {
+  return serveLines({
+    wire,
+    signal,
+    charset: utf8,
+    lineMax: lineBytesMax,
+    unit: 'bytes',
+    strict: false,
+    acks: true,
+    deliver: async (batch) => {
+      try {
+        await take(batch)
+        return { accepted: batch.count }
+      } catch (error) {
+        return { accepted: 0, error: asError(error) }
+      }
+    },
+  })
 }
 
 /** True when `host` is an address of this machine, so that a port on it can be listened on. */

@@ -17,18 +17,24 @@ export interface FlumeSourceOptions {
   readonly logger: Logger
 }
 
+/** After a port was handed over, its new owner has this long to listen on it before it is taken back, in milliseconds. */
+const handOverPatienceMs = 10_000
+const handOverPollMs = 100
+
 /**
  * Takes what is there. States: looking → subscribed (an agent answers) or listening (nobody does, and the host is this
  * machine). From subscribed it goes back to looking when the agent goes away, and then never to listening: the port is
- * the agent's. From listening there is no way back; an agent that wants the port finds it busy.
+ * the agent's. From listening it goes back to looking when an agent asks for the port.
  */
 export class FlumeSourceReceiver extends Receiver<SparkFlumeEvent> {
   readonly #options: FlumeSourceOptions
   #running: { readonly stop: AbortController; readonly work: Promise<void> } | undefined
   #connection: SinkConnection | undefined
   #listener: TcpListener | undefined
-  /** True once anybody has answered on the port, in any run of this receiver. */
+  /** True once an agent has answered on the port, in any run of this receiver. */
   #answered = false
+  /** Until then an agent that asked for the port is waited for. */
+  #patientUntilMs = Number.NEGATIVE_INFINITY
 
   constructor(options: FlumeSourceOptions) {
     super(StorageLevel.MEMORY_AND_DISK_SER_2)
@@ -45,9 +51,6 @@ export class FlumeSourceReceiver extends Receiver<SparkFlumeEvent> {
     this.#running = undefined
     running?.stop.abort()
     this.#connection?.interrupt()
-    const listener = this.#listener
-    this.#listener = undefined
-    await listener?.close()
     await running?.work
   }
 
@@ -72,10 +75,11 @@ export class FlumeSourceReceiver extends Receiver<SparkFlumeEvent> {
         await this.#pullUntilGone(connection, backoff, signal)
       } catch (error) {
         if (signal.aborted) break
-        const listening = await this.#listen(error, signal)
-        if (listening === true) return
-        const pauseMs = backoff.next()
-        this.reportError(`${what}; next try in ${pauseMs} ms`, asError(listening || error))
+        const listened = await this.#listen(error, signal)
+        if (listened === true) continue
+        const isExpected = clock.monotonic() < this.#patientUntilMs
+        const pauseMs = isExpected ? handOverPollMs : backoff.next()
+        if (!isExpected) this.reportError(`${what}; next try in ${pauseMs} ms`, asError(listened || error))
         await clock.sleep(pauseMs, signal).catch(() => undefined)
       }
     }
@@ -89,26 +93,32 @@ export class FlumeSourceReceiver extends Receiver<SparkFlumeEvent> {
     }
   }
 
-  /** Listens itself when nobody ever answered and the host is this machine; answers whether it does, or why it cannot. */
+  /** Listens itself when no agent ever answered and the host is this machine, until it must stop or hand the port over; answers whether it did, or why it could not. */
   async #listen(error: unknown, signal: AbortSignal): Promise<boolean | Error> {
     const { host, port, clock, logger } = this.#options
-    if (this.#answered || !isRefusal(error) || !(await isThisMachine(host))) return false
+    const mayListen = !this.#answered && clock.monotonic() >= this.#patientUntilMs
+    if (!mayListen || !isRefusal(error) || !(await isThisMachine(host))) return false
+    const handOver = new AbortController()
+    const onYield = (): boolean => {
+      setImmediate(() => handOver.abort())
+      return true
+    }
+    const take = (batch: EventBatch): Promise<void> => this.#take(batch)
+    let listener: TcpListener
     try {
-      const listener = await listenForFlume({
-        host,
-        port,
-        clock,
-        logger,
-        speaks: 'any',
-        take: (batch) => this.#take(batch),
-      })
-      if (signal.aborted) await listener.close()
-      else this.#listener = listener
+      listener = await listenForFlume({ host, port, clock, logger, speaks: 'any', take, onYield })
     } catch (busy) {
       // Somebody took the port in between: the next look will find out who.
       return asError(busy)
     }
+    this.#listener = listener
     logger.info(`nobody answers at ${host}:${port}: listening there for text and Avro`)
+    await listener.closeOn(AbortSignal.any([signal, handOver.signal]))
+    this.#listener = undefined
+    if (!signal.aborted) {
+      this.#patientUntilMs = clock.monotonic() + handOverPatienceMs
+      logger.info(`an agent asked for ${host}:${port} and has it now`)
+    }
     return true
   }
 

@@ -99,10 +99,14 @@ export class Bucket {
     const results = await Promise.allSettled(
       steps.map((step, index) => pool.run(() => this.#fill(files[index] as OpenFile, step.batch))),
     )
-    // The last file goes on taking events; one whose write failed only does when nothing of it arrived (H-12).
-    const clean = files.filter(({ file }) => file.state === 'clean')
-    this.#open = clean.pop()
-    const done = [...clean, ...files.filter(({ file }) => file.state === 'torn')]
+    // The last file goes on taking events. One whose write failed is closed (H-12), unless HDFS was away and nothing arrived.
+    const goesOn = (index: number): boolean => {
+      const result = results[index] as PromiseSettledResult<void>
+      return result.status === 'fulfilled' || reasonOf(result.reason) === 'unreachable'
+    }
+    const last = files.findLast((file, index) => file.file.state === 'clean' && goesOn(index))
+    this.#open = last
+    const done = files.filter((file) => file !== last && file.file.state !== 'absent')
     if (leftover) done.push(leftover)
     await Promise.all(done.map((file) => pool.run(() => this.#finish(file))))
     const failed = results.find((result) => result.status === 'rejected')

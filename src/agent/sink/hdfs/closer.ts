@@ -122,6 +122,11 @@ export class Closer {
   #again(waiting: Waiting, error: unknown, isLast: boolean): void {
     const { closeTries, retryIntervalMs } = this.#settings
     const { file, tries } = waiting
+    if (reasonOf(error) === 'missing') {
+      this.#waiting.delete(waiting)
+      this.#log.error(`${file.path} was removed by someone else, and ${file.committedBytes} confirmed bytes with it`)
+      return
+    }
     const problem = `${file.path} could not be closed: ${explain(error)}`
     if (isLast || retryIntervalMs <= 0 || (closeTries > 0 && tries >= closeTries)) {
       this.#waiting.delete(waiting)
@@ -149,9 +154,8 @@ export class Closer {
     }
   }
 
-  /** An earlier rename whose answer was lost has done it. */
-  async #isThere({ file, finalPath, tries }: Waiting): Promise<boolean> {
-    if (tries === 1) return false
+  /** A rename whose answer was lost, and that was asked for again, has done it. */
+  async #isThere({ file, finalPath }: Waiting): Promise<boolean> {
     const status = await this.#fileSystem.status(finalPath)
     return status?.kind === 'file' && status.sizeBytes === file.committedBytes
   }

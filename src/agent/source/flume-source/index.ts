@@ -1,10 +1,11 @@
 import { LineCutter } from '../../../codec/lines.ts'
 import type { SparkEventBatch } from '../../../codec/sparksink.ts'
 import { type StreamCharset, streamCharset } from '../../../codec/stream-charset.ts'
-import { FlumeError } from '../../../core/error.ts'
+import { FlumeError, isAbort } from '../../../core/error.ts'
 import type { EventBatch } from '../../../core/event-batch.ts'
 import { deliveringReceiver } from '../../../net/avro-rpc/delivery.ts'
 import { flumeService } from '../../../net/avro-rpc/flume-service.ts'
+import { askForPort } from '../../../net/avro-rpc/port-service.ts'
 import { type Caller, RpcServer } from '../../../net/avro-rpc/server.ts'
 import { type SparkFeed, sparkService } from '../../../net/avro-rpc/spark-service.ts'
 import { serveLines } from '../../../net/line-session.ts'
@@ -63,6 +64,10 @@ export const flumeSource = defineSource({
   create: (values, context) => new FlumeSource(values, context),
 })
 
+/** How long a job may take to finish its connections and free the port, and how often that is tried, in milliseconds. */
+const handOverMaxMs = 3000
+const handOverPollMs = 50
+
 class FlumeSource implements Source {
   readonly #options: FlumeSourceOptions
   readonly #context: SourceContext
@@ -79,8 +84,36 @@ class FlumeSource implements Source {
   }
 
   async run(): Promise<void> {
-    const { clock, log, counters, signal } = this.#context
-    const listener = await TcpListener.open({
+    const { signal } = this.#context
+    const listener = await this.#listen()
+    this.#context.ready(`${this.#options.bind}:${listener.port}`)
+    await Promise.all([this.#readConsole(), listener.closeOn(signal)])
+  }
+
+  /** A job that was started first may listen on the port, for want of an agent: it is asked to hand the port over. */
+  async #listen(): Promise<TcpListener> {
+    const { clock, log, signal } = this.#context
+    const { bind, port } = this.#options
+    try {
+      return await this.#open()
+    } catch (busy) {
+      const { code } = ((busy as Error).cause ?? {}) as NodeJS.ErrnoException
+      if (code !== 'EADDRINUSE' || !(await askForPort(bind, port, clock))) throw busy
+    }
+    log.info(`a job listened on ${bind}:${port} and hands it over`)
+    for (let waitedMs = 0; ; waitedMs += handOverPollMs) {
+      await clock.sleep(handOverPollMs, signal)
+      try {
+        return await this.#open()
+      } catch (busy) {
+        if (waitedMs >= handOverMaxMs || isAbort(busy)) throw busy
+      }
+    }
+  }
+
+  #open(): Promise<TcpListener> {
+    const { clock, log, counters } = this.#context
+    return TcpListener.open({
       host: this.#options.bind,
       port: this.#options.port,
       clock,
@@ -91,8 +124,6 @@ class FlumeSource implements Source {
       },
       serve: (wire, peer, stop) => this.#serve(wire, peer, stop),
     })
-    this.#context.ready(`${this.#options.bind}:${listener.port}`)
-    await Promise.all([this.#readConsole(), listener.closeOn(signal)])
   }
 
   async #serve(wire: SocketWire, peer: Peer, signal: AbortSignal): Promise<void> {
@@ -193,7 +224,8 @@ class Subscribers implements SparkFeed {
   }
 
   async ack(sequenceNumber: string, caller: Caller): Promise<void> {
-    this.#byCaller.get(caller)?.ack(sequenceNumber)
+    // A subscriber of ours opens with an acknowledgement of nothing: from its answer on, it misses nothing.
+    this.#of(caller).ack(sequenceNumber)
   }
 
   async nack(sequenceNumber: string, caller: Caller): Promise<void> {

@@ -46,7 +46,7 @@ const options = {
     default: 'oldest',
     doc: 'Which file comes next, by time of last change, then by name; random takes them as the directory lists them.',
   }),
-  pollDelay: millis({ default: 500, min: 0, doc: 'Pause between two looks into the directory.' }),
+  pollDelay: millis({ default: 500, min: 1, doc: 'Pause between two looks into the directory.' }),
   recursiveDirectorySearch: flag({
     default: false,
     doc: 'Read sub-directories too, except those that begin with a dot.',

@@ -7,7 +7,7 @@ import { ManualClock } from '../../../../src/testing/manual-clock.ts'
 import { FakeWebHdfs, type Fault } from '../../../support/fake-web-hdfs.ts'
 import { hdfsSink } from '../../../support/hdfs-sink.ts'
 
-const runs = Number(process.env.SIM_RUNS ?? 20)
+const runs = Number(process.env.SIM_RUNS ?? 12)
 const firstSeed = Number(process.env.SIM_SEED ?? 1)
 
 // Whatever fails between the sink and HDFS: every batch that was confirmed is in files under final names, whole and in

@@ -308,6 +308,29 @@ describe('the HDFS sink on WebHDFS', () => {
     )
   })
 
+  it('begins a new file when someone has removed the open one, and says what is lost', async () => {
+    const root = await open()
+    await sink.write(bodies('one'))
+    fake.remove(`${root}/FlumeData.${startMs + 1}.tmp`)
+    await assert.rejects(sink.write(bodies('two')), { retry: true })
+    assert.match(logged.join(), /removed by someone else, and 4 confirmed bytes with it/)
+    await sink.write(bodies('two'))
+    await sink.stop?.()
+    assert.deepEqual(found(root), [`${root}/FlumeData.${startMs + 2}`])
+    assert.equal(fake.contentOf(`${root}/FlumeData.${startMs + 2}`), 'two\n')
+  })
+
+  it('closes the file of a refused append and begins a new one (H-12)', async () => {
+    const root = await open()
+    await sink.write(bodies('one'))
+    fake.fail('APPEND', 'name', { kind: 'status', status: 403, exception: 'QuotaExceededException' })
+    await assert.rejects(sink.write(bodies('two')), { message: /QuotaExceededException/ })
+    assert.deepEqual(found(root), [`${root}/FlumeData.${startMs + 1}`])
+    await sink.write(bodies('two'))
+    await sink.stop?.()
+    assert.equal(fake.contentOf(`${root}/FlumeData.${startMs + 2}`), 'two\n')
+  })
+
   it('gives up a call after callTimeout (H-13)', async () => {
     const root = await open({ 'hdfs.callTimeout': '700' })
     fake.fail('CREATE', 'data', { kind: 'hang' })

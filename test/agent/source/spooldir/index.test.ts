@@ -327,6 +327,25 @@ describe('spooldir source', () => {
       assert.deepEqual(await readdir(join(dir, '.flumespool')), [])
     })
 
+    it('outlives a process that dies anywhere: every event comes, and at most one batch twice (S-74)', async (test) => {
+      const lines = Array.from({ length: 12 }, (_, i) => `line ${i}`)
+      for (let room = 0; room < 12; room += 2) {
+        const dir = await tempDir(test)
+        await fill(dir, { a: `${lines.slice(0, 7).join('\n')}\n`, b: lines.slice(7).join('\n') })
+        const first = await start(test, { dir, options: { batchSize: '2' } })
+        first.context.room = room
+        // It hangs in a pause that never ends, as good as dead; nothing is closed, flushed or written any more.
+        await first.idle()
+        const second = await start(test, { dir, options: { batchSize: '2' } })
+        await second.idle()
+        const kept = first.bodies
+        const [next] = second.bodies
+        const repeated = kept.length - lines.indexOf(next as string)
+        assert.ok(repeated >= 0 && repeated <= 2, `${repeated} repeated after ${kept.length}`)
+        assert.deepEqual(second.bodies, lines.slice(kept.length - repeated))
+      }
+    })
+
     it('of real Flume is continued', async (test) => {
       const dir = await tempDir(test)
       await fill(dir, { 'a.txt': 'line 0\nline 1\nline 2\nline 3\nline 4\n' })
