@@ -11,7 +11,7 @@ import { tellStarted } from './launch.ts'
 import { TransformNode } from './op/transform.ts'
 import { UnionNode } from './op/union.ts'
 import type { RDD } from './rdd/rdd.ts'
-import { FileNode } from './receiver/file.ts'
+import { FileNode, readRecords } from './receiver/file.ts'
 import { ReceiverGroup, withLimit } from './receiver/group.ts'
 import { ReceiverNode } from './receiver/node.ts'
 import { QueueNode } from './receiver/queue.ts'
@@ -188,6 +188,14 @@ export class StreamingContext implements StreamContext {
       ? (_: FileSystem, path: string) => reader(path)
       : (readTextFile as unknown as (files: FileSystem, path: string) => AsyncIterable<T>)
     return new DStream(this, new FileNode<T>(this.graph, directory, { ...rest, reader: read }))
+  }
+
+  /** Records of `recordLength` bytes from files that appear in a folder; a file that does not divide evenly fails its batch (B95). */
+  binaryRecordsStream(directory: string, recordLength: number): DStream<Uint8Array> {
+    require_(Number.isInteger(recordLength) && recordLength > 0, 'recordLength must be a positive number of bytes')
+    const reader = (files: FileSystem, path: string): AsyncIterable<Uint8Array> =>
+      readRecords(files.read(path), recordLength, path)
+    return new DStream(this, new FileNode<Uint8Array>(this.graph, directory, { reader }))
   }
 
   /** One queued RDD per batch, or all queued ones; later pushes are seen. `defaultRDD` null: an RDD without partitions when the queue is empty. */
