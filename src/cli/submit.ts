@@ -32,6 +32,7 @@ const batchIntervalMsDefault = 1000
 export async function submit(options: SubmitOptions): Promise<number> {
   let bundle: Awaited<ReturnType<typeof bundleJob>> | undefined
   const stopped = stopOnSignals()
+  reportStrays()
   try {
     await prepareLaunch(options)
     bundle = await bundleJob(options.job)
@@ -105,6 +106,20 @@ function stopOnSignals(): { whenDone(): Promise<void> } {
     stopping.catch((error) => process.stderr.write(`stream-ts: ${explain(error)}\n`))
   })
   return { whenDone: async () => stopping?.catch(() => undefined) }
+}
+
+/** What nobody caught: a promise of the job that was left alone, a reader of our output that went away. */
+function reportStrays(): void {
+  const fail = (thrown: unknown): void => {
+    report(asError(thrown))
+    process.exit(exitCodes.failed)
+  }
+  process.on('uncaughtException', fail)
+  process.on('unhandledRejection', fail)
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') fail(error)
+    process.exit(exitCodes.done)
+  })
 }
 
 /** After an error: the hook's rules, gracefully only when the settings say so (B128). */

@@ -1,3 +1,4 @@
+import { FlumeError } from '../core/error.ts'
 import { callSite } from './graph/call-site.ts'
 import type { StreamContext, StreamGraph } from './graph/graph.ts'
 import { InputNode, type MaybeRdd, Node } from './graph/node.ts'
@@ -149,6 +150,7 @@ export class DStream<T> {
 
   /** Reduces each batch, then the window of those; an empty window has no record. `f` must be associative. */
   reduceByWindow(f: (a: T, b: T) => T, windowDuration: Duration, slideDuration: Duration): DStream<T> {
+    refuseInverse('reduceByWindow', windowDuration)
     this.#checkWindow(windowDuration, slideDuration)
     return this.reduce(f).window(windowDuration, slideDuration).reduce(f)
   }
@@ -250,6 +252,7 @@ export class DStream<T> {
     slideDuration: Duration = this.slideDuration,
     partitions?: P,
   ): DStream<[K, V]> {
+    refuseInverse('reduceByKeyAndWindow', windowDuration)
     checkWindow(this.node as Node<unknown>, windowDuration.milliseconds, slideDuration.milliseconds)
     return this.reduceByKey(f, partitions).window(windowDuration, slideDuration).reduceByKey(f, partitions)
   }
@@ -364,6 +367,14 @@ export class DStream<T> {
   #checkWindow(windowDuration: Duration, slideDuration: Duration): void {
     checkWindow(this.node as Node<unknown>, windowDuration.milliseconds, slideDuration.milliseconds)
   }
+}
+
+/** The form with an inverse function carries state from window to window. */
+function refuseInverse(operation: string, windowDuration: unknown): void {
+  if (typeof windowDuration !== 'function') return
+  throw new FlumeError('UNSUPPORTED', `${operation} with an inverse function is not there yet`, {
+    hint: 'leave the inverse function out: each window is then reduced from its batches',
+  })
 }
 
 /** A pair operation on one stream; its partitions default to the context's parallelism. */

@@ -1,5 +1,5 @@
 import { systemClock } from '../core/clock.ts'
-import { asError } from '../core/error.ts'
+import { asError, FlumeError } from '../core/error.ts'
 import { keepAlive } from '../core/keep-alive.ts'
 import type { SparkConf } from './conf.ts'
 import { DStream } from './dstream.ts'
@@ -11,7 +11,7 @@ import { tellStarted } from './launch.ts'
 import { TransformNode } from './op/transform.ts'
 import { UnionNode } from './op/union.ts'
 import type { RDD } from './rdd/rdd.ts'
-import { FileNode } from './receiver/file.ts'
+import { FileNode, readRecords } from './receiver/file.ts'
 import { ReceiverGroup, withLimit } from './receiver/group.ts'
 import { ReceiverNode } from './receiver/node.ts'
 import { QueueNode } from './receiver/queue.ts'
@@ -71,6 +71,18 @@ interface Running {
   readonly release: () => void
 }
 
+/** Settings that promise what is not there yet: taking them silently would break the promise. */
+function refuseUnsupported(conf: SparkConf): void {
+  const wanted = [
+    ...(conf.contains('spark.streaming.checkpoint.directory') ? ['spark.streaming.checkpoint.directory'] : []),
+    ...['spark.streaming.receiver.writeAheadLog.enable', 'spark.streaming.dynamicAllocation.enabled'].filter((key) =>
+      conf.getBoolean(key, false),
+    ),
+  ]
+  if (wanted.length === 0) return
+  throw new FlumeError('UNSUPPORTED', `${wanted.join(', ')}: not there yet`, { hint: 'take the setting out' })
+}
+
 /** The one context that is running in this process (B122). */
 let active: { readonly context: StreamingContext; readonly startedAt: string } | undefined
 
@@ -110,6 +122,7 @@ export class StreamingContext implements StreamContext {
     const conf = this.sparkContext.getConf()
     this.progress = new StreamingProgress(this.graph, conf.getInt('spark.streaming.ui.retainedBatches', 1000))
     this.#bus.add(this.progress)
+    refuseUnsupported(conf)
     if (conf.getInt('spark.streaming.concurrentJobs', 1) < 1)
       throw new Error('spark.streaming.concurrentJobs must be at least 1')
   }
@@ -175,6 +188,14 @@ export class StreamingContext implements StreamContext {
       ? (_: FileSystem, path: string) => reader(path)
       : (readTextFile as unknown as (files: FileSystem, path: string) => AsyncIterable<T>)
     return new DStream(this, new FileNode<T>(this.graph, directory, { ...rest, reader: read }))
+  }
+
+  /** Records of `recordLength` bytes from files that appear in a folder; a file that does not divide evenly fails its batch (B95). */
+  binaryRecordsStream(directory: string, recordLength: number): DStream<Uint8Array> {
+    require_(Number.isInteger(recordLength) && recordLength > 0, 'recordLength must be a positive number of bytes')
+    const reader = (files: FileSystem, path: string): AsyncIterable<Uint8Array> =>
+      readRecords(files.read(path), recordLength, path)
+    return new DStream(this, new FileNode<Uint8Array>(this.graph, directory, { reader }))
   }
 
   /** One queued RDD per batch, or all queued ones; later pushes are seen. `defaultRDD` null: an RDD without partitions when the queue is empty. */

@@ -168,6 +168,22 @@ describe('errors are one clear line, and the lines of the job where there are an
     assert.equal(code, 1)
   })
 
+  test('a promise that the job left alone and that rejects', async () => {
+    await job(
+      'stray.ts',
+      `export default function (ssc: any): void {
+  ssc.queueStream([]).print()
+  setTimeout(() => {
+    void Promise.reject(new Error('nobody listens'))
+  }, 10)
+}
+`,
+    )
+    const { code, words: said } = await outcome('submit', 'stray.ts')
+    assert.match(said, /^stream-ts: nobody listens\n {4}at \S+ \(stray\.ts:4:25\)\n$/)
+    assert.equal(code, 1)
+  })
+
   const table: readonly { name: string; file: string; text: string; code: number; said: RegExp }[] = [
     {
       name: 'a syntax error has file, line and column',

@@ -355,6 +355,15 @@ describe('the life of a context', () => {
     await ssc.awaitTermination()
   })
 
+  for (const settings of [
+    { 'spark.streaming.checkpoint.directory': '/tmp/x' },
+    { 'spark.streaming.receiver.writeAheadLog.enable': 'true' },
+  ]) {
+    test(`${Object.keys(settings)} promises what is not there, and is refused`, () => {
+      assert.throws(() => new StreamBench({ settings }), { code: 'UNSUPPORTED' })
+    })
+  }
+
   test('without an output operation there is nothing to execute (B48)', async () => {
     await using bench = new StreamBench()
     bench.queue([1]).map((x) => x)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { connect } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { describe, test } from 'node:test'
 import type { SparkEventBatch } from '../../src/codec/sparksink.ts'
 import { systemClock } from '../../src/core/clock.ts'
@@ -326,6 +326,39 @@ describe('FlumeSource', () => {
     await bench.batches(1)
     assert.deepEqual(bodies, ['one', '', 'two'])
   })
+
+  for (const { name, answer, error } of [
+    {
+      name: 'that talks something else',
+      answer: 'HTTP/1.1 400 Bad Request\r\n\r\n',
+      error: /lost the|no agent to subscribe to/,
+    },
+    { name: 'that says nothing', answer: undefined, error: /no agent to subscribe to/ },
+  ]) {
+    test(`a peer ${name} is told and left, and its port is not taken`, async () => {
+      const server = createServer((socket) => {
+        socket.on('error', () => undefined)
+        socket.once('data', () => (answer === undefined ? undefined : socket.end(answer)))
+      })
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+      const { port } = server.address() as { port: number }
+      await using bench = new StreamBench()
+      watchBodies(new DStream(bench.ssc, new FlumeSource(bench.ssc, '127.0.0.1', port)))
+      const errors: string[] = []
+      bench.ssc.addStreamingListener({
+        onReceiverError: ({ receiverInfo }) => errors.push(receiverInfo.lastErrorMessage),
+      })
+      await bench.ssc.start()
+      for (let turn = 0; errors.length === 0; turn++) {
+        assert.ok(turn < 500, 'waited too long')
+        await new Promise((resolve) => setTimeout(resolve, 2))
+        await bench.clock.advance(5000)
+      }
+      assert.match(errors[0] ?? '', error)
+      await bench.ssc.stop()
+      await new Promise((resolve) => server.close(resolve))
+    })
+  }
 
   test('a host that is not this machine is tried again with growing pauses, and that is said', async () => {
     await using bench = new StreamBench()

@@ -100,6 +100,23 @@ describe('file streams', () => {
     assert.deepEqual(seen[0]?.items, ['day-1/a.log', 'day-2/a.log'])
   })
 
+  test('binaryRecordsStream cuts files into records, and a torn one fails its batch (B95)', async () => {
+    const path = await folder()
+    await using bench = new StreamBench({ startMs: 100_000 })
+    const seen = bench.watch(bench.ssc.binaryRecordsStream(path, 4).map((record) => Buffer.from(record).toString()))
+    assert.throws(() => bench.ssc.binaryRecordsStream(path, 0), /recordLength must be a positive number of bytes/)
+    await bench.ssc.start()
+    await put(join(path, 'whole'), 'aaaabbbb', 100_500)
+    await oneBatch(bench)
+    await put(join(path, 'torn'), 'ccccdd', 101_500)
+    await oneBatch(bench)
+    assert.deepEqual(
+      seen.map((batch) => batch.items),
+      [['aaaa', 'bbbb']],
+    )
+    await assert.rejects(bench.ssc.awaitTermination(), /torn ends with 2 of the 4 bytes of a record/)
+  })
+
   test('a folder that is not there is an empty batch, and is read once it appears (B94)', async () => {
     const path = join(await folder(), 'later')
     await using bench = new StreamBench({ startMs: 100_000 })

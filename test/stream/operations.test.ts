@@ -3,6 +3,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
+import fc from 'fast-check'
 import { InputDStream, type RDD, Seconds, StorageLevel, type Time } from '../../src/stream/api.ts'
 import type { DStream } from '../../src/stream/dstream.ts'
 import { textForm } from '../../src/stream/text-form.ts'
@@ -268,6 +269,16 @@ class SecondsStream extends InputDStream<number> {
   }
 }
 
+test('pair operations are offered on pairs only', async () => {
+  await using bench = new StreamBench()
+  const words = bench.queue(['a'])
+  const counts: DStream<[string, number]> = words.map((word) => [word, 1]).reduceByKey((a, b) => a + b)
+  // @ts-expect-error: words are no pairs.
+  words.reduceByKey((a: string) => a)
+  // @ts-expect-error: the other side has another type of key.
+  counts.join(bench.queue<[number, number]>())
+})
+
 describe('windows', () => {
   const data = [[1], [2], [3], [4], [5], [6]]
   const cases: readonly {
@@ -383,6 +394,43 @@ describe('windows', () => {
     test(name, async () => assert.deepEqual(await shown(build, batches), expected))
   }
 
+  test('windows and what is computed over them agree with a plain model, for any data', async () => {
+    const batches = fc.array(fc.array(fc.constantFrom('a', 'b', 'c'), { maxLength: 4 }), { minLength: 1, maxLength: 8 })
+    await fc.assert(
+      fc.asyncProperty(batches, fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 3 }), async (data, w, s) => {
+        await using bench = new StreamBench()
+        const input = bench.queue(...data)
+        // Keeps the input at its own beat, as a receiver is.
+        bench.watch(input)
+        const window = bench.watch(input.window(Seconds(w), Seconds(s)))
+        const counts = bench.watch(
+          input.map((x) => [x, 1]).reduceByKeyAndWindow((a, b) => a + b, Seconds(w), Seconds(s)),
+        )
+        const sizes = bench.watch(input.countByWindow(Seconds(w), Seconds(s)))
+        await bench.ssc.start()
+        const total = data.length + w + 1
+        await bench.batches(total)
+        const expected: string[][] = []
+        for (let n = s; n <= total; n += s) expected.push(data.slice(Math.max(0, n - w), n).flat())
+        const tally = (items: readonly string[]): unknown[] =>
+          [...new Set(items)].map((x) => [x, items.filter((y) => y === x).length])
+        assert.deepEqual(
+          window.map(({ items }) => items),
+          expected,
+        )
+        assert.deepEqual(
+          counts.map(({ items }) => sorted(items)),
+          expected.map((items) => sorted(tally(items))),
+        )
+        assert.deepEqual(
+          sizes.map(({ items }) => items),
+          expected.map((items) => [items.length]),
+        )
+      }),
+      { numRuns: 25 },
+    )
+  })
+
   for (const { w, s } of [
     { w: 1500, s: 1000 },
     { w: 2000, s: 1500 },
@@ -396,6 +444,20 @@ describe('windows', () => {
       )
     })
   }
+
+  test('the forms with an inverse function are refused with what to do instead', async () => {
+    await using bench = new StreamBench()
+    const inverse = ((a: number, b: number) => a - b) as unknown as ReturnType<typeof Seconds>
+    const stream = bench.queue([1])
+    assert.throws(
+      () => stream.reduceByWindow((a, b) => a + b, inverse, Seconds(2)),
+      /reduceByWindow with an inverse function is not there yet/,
+    )
+    assert.throws(() => stream.map((x) => [x, x]).reduceByKeyAndWindow((a, b) => a + b, inverse), {
+      code: 'UNSUPPORTED',
+      hint: /leave the inverse function out/,
+    })
+  })
 
   test('a window keeps its parent, and persisting it sets the level of the parent (B16)', async () => {
     await using bench = new StreamBench()

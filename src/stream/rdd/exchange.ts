@@ -11,6 +11,7 @@ abstract class BarrierPlan<T> implements Plan<T> {
   parents: readonly Dataset<unknown>[]
   readonly partitionCount: number
   readonly stage: Stage
+  readonly holdsRecords = true
   #partitions: readonly T[][] | undefined
   #preparing: Promise<void> | undefined
 

@@ -17,6 +17,8 @@ export interface Plan<T> {
   readonly parents: readonly Dataset<unknown>[]
   /** Work over all partitions of the parents that must be finished before any partition of this can be pushed. */
   readonly stage?: Stage
+  /** True when its records lie in memory anyway, so that keeping them once more would only copy them. */
+  readonly holdsRecords?: boolean
   run(index: number, push: Push<T>): Signal
 }
 

@@ -125,7 +125,7 @@ export class RDD<T> implements Dataset<T> {
 
   /** Pushes the records of one partition; used by the engine. */
   run(index: number, push: Push<T>): Signal {
-    if (!this.#level.isKept) return this.#plan.run(index, push)
+    if (!this.#level.isKept || this.#plan.holdsRecords) return this.#plan.run(index, push)
     const kept = this.#kept[index]
     if (kept) return pushPaced(kept, push)
     const items = this.#keep(index)

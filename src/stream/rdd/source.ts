@@ -4,6 +4,7 @@ import { type Items, type Push, pushAsyncIterable, pushPaced, type Signal } from
 /** Partitions that are already there: slices of a list, blocks of a receiver. */
 export class ItemsPlan<T> implements Plan<T> {
   readonly parents = []
+  readonly holdsRecords = true
   readonly #partitions: readonly Items<T>[]
 
   constructor(partitions: readonly Items<T>[]) {

@@ -43,20 +43,24 @@ export class SinkConnection {
     return `${this.#address.host}:${this.#address.port}`
   }
 
-  /** Connects unless it is connected; rejects CONNECTION or TIMEOUT. */
+  /**
+   * Connects unless it is connected, and resolves once the other side knows of it; rejects CONNECTION or TIMEOUT, and
+   * PROTOCOL or UNSUPPORTED when the peer is no Spark sink.
+   */
   async open(signal: AbortSignal): Promise<void> {
     if (this.#client?.usable) return
     await this.close()
-    this.#client = await SparkSinkClient.connect({ ...this.#address, clock: this.#clock, signal })
-    if (signal.aborted) await this.close()
-  }
-
-  /**
-   * Resolves once the other side knows of this connection: an acknowledgement of nothing, which Spark's own sink ignores
-   * and an agent's FlumeSource takes as "copy to me from now on".
-   */
-  async greet(): Promise<void> {
-    await this.#client?.ack('')
+    const client = await SparkSinkClient.connect({ ...this.#address, clock: this.#clock, signal })
+    this.#client = client
+    const onAbort = (): void => void client.close()
+    signal.addEventListener('abort', onAbort, { once: true })
+    try {
+      // An acknowledgement of nothing: Spark's own sink ignores it, an agent's FlumeSource takes it as "copy to me from
+      // now on", and a peer that is no sink shows here, where the first request for events would wait for ever.
+      await client.ack('')
+    } finally {
+      signal.removeEventListener('abort', onAbort)
+    }
   }
 
   /** Waits for one batch and stores it; answers how many events it had. Rejects with the sink's own message when it has an error to tell. */

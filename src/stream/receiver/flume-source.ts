@@ -1,6 +1,6 @@
 import { Backoff } from '../../core/backoff.ts'
 import type { Clock } from '../../core/clock.ts'
-import { asError, explain, FlumeError } from '../../core/error.ts'
+import { asError, FlumeError } from '../../core/error.ts'
 import type { EventBatch } from '../../core/event-batch.ts'
 import type { Logger } from '../../monitor/logger.ts'
 import type { TcpListener } from '../../net/tcp-listener.ts'
@@ -66,20 +66,20 @@ export class FlumeSourceReceiver extends Receiver<SparkFlumeEvent> {
     this.#connection = connection
     const backoff = new Backoff(reconnectIncrementMs, reconnectMaxMs)
     while (!signal.aborted) {
+      let what = `no agent to subscribe to at ${place}`
       try {
         await connection.open(signal)
-        await connection.greet()
         this.#answered = true
+        what = `lost the subscription at ${place}`
         logger.info(`subscribed to the agent at ${place}`)
         await this.#pullUntilGone(connection, backoff, signal)
       } catch (error) {
         if (signal.aborted) break
-        if (await this.#listen(error, signal)) continue
+        const listened = await this.#listen(error, signal)
+        if (listened === true) continue
         const isExpected = clock.monotonic() < this.#patientUntilMs
         const pauseMs = isExpected ? handOverPollMs : backoff.next()
-        if (!isExpected) {
-          this.reportError(`no agent to subscribe to at ${place}; next try in ${pauseMs} ms`, asError(error))
-        }
+        if (!isExpected) this.reportError(`${what}; next try in ${pauseMs} ms`, asError(listened || error))
         await clock.sleep(pauseMs, signal).catch(() => undefined)
       }
     }
@@ -93,8 +93,8 @@ export class FlumeSourceReceiver extends Receiver<SparkFlumeEvent> {
     }
   }
 
-  /** Listens itself when no agent ever answered and the host is this machine, until it must stop or hand the port over; answers whether it did. */
-  async #listen(error: unknown, signal: AbortSignal): Promise<boolean> {
+  /** Listens itself when no agent ever answered and the host is this machine, until it must stop or hand the port over; answers whether it did, or why it could not. */
+  async #listen(error: unknown, signal: AbortSignal): Promise<boolean | Error> {
     const { host, port, clock, logger } = this.#options
     const mayListen = !this.#answered && clock.monotonic() >= this.#patientUntilMs
     if (!mayListen || !isRefusal(error) || !(await isThisMachine(host))) return false
@@ -109,8 +109,7 @@ export class FlumeSourceReceiver extends Receiver<SparkFlumeEvent> {
       listener = await listenForFlume({ host, port, clock, logger, speaks: 'any', take, onYield })
     } catch (busy) {
       // Somebody took the port in between: the next look will find out who.
-      logger.debug(explain(busy))
-      return false
+      return asError(busy)
     }
     this.#listener = listener
     logger.info(`nobody answers at ${host}:${port}: listening there for text and Avro`)
