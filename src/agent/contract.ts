@@ -126,6 +126,29 @@ export interface PulledSink {
   serve(channel: Pick<Channel, 'take' | 'transactionCapacity'>, signal: AbortSignal): Promise<void>
 }
 
+// ── Sink processors ────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** `ready`: a batch was delivered. `backoff`: there was nothing to take in time. */
+export type Processed = 'ready' | 'backoff'
+
+/** A sink of a group, as its processor sees it: one call is one take and one write. */
+export interface DrivenSink {
+  readonly name: string
+  /** Rejects when the sink failed; the events are back in the channel then. */
+  process(): Promise<Processed>
+}
+
+/** Decides which sink of a group works next (Flume's sink processors, K-01…K-11). */
+export interface SinkProcessor {
+  /** One round. Rejects when no sink could deliver; the runner pauses then as M-06 says. */
+  process(): Promise<Processed>
+}
+
+export interface SinkProcessorContext extends ComponentContext {
+  /** The group's sinks in the order of its `sinks` list. */
+  readonly sinks: readonly DrivenSink[]
+}
+
 // ── Interceptors, selectors, serializers, deserializers ────────────────────────────────────────────────────────────
 
 /** Changes or filters a batch; synchronous, no I/O. What it leaves out is dropped and reported as accepted (P-06). */
@@ -254,6 +277,11 @@ export interface SelectorSpec<S extends OptionTable = OptionTable> extends SpecB
   create(options: Options<S>, context: SelectorContext): Selector | Promise<Selector>
 }
 
+export interface SinkProcessorSpec<S extends OptionTable = OptionTable> extends SpecBase<S> {
+  readonly kind: 'sink processor'
+  create(options: Options<S>, context: SinkProcessorContext): SinkProcessor | Promise<SinkProcessor>
+}
+
 export interface SerializerSpec<S extends OptionTable = OptionTable> extends SpecBase<S> {
   readonly kind: 'serializer'
   create(options: Options<S>, context: { readonly log: Logger }): Serializer | Promise<Serializer>
@@ -270,6 +298,7 @@ export type ComponentSpec =
   | SinkSpec
   | InterceptorSpec
   | SelectorSpec
+  | SinkProcessorSpec
   | SerializerSpec
   | DeserializerSpec
 export type ComponentKind = ComponentSpec['kind']
@@ -293,6 +322,12 @@ export function defineInterceptor<S extends OptionTable>(spec: Omit<InterceptorS
 
 export function defineSelector<S extends OptionTable>(spec: Omit<SelectorSpec<S>, 'kind'>): SelectorSpec {
   return { ...spec, kind: 'selector' } as unknown as SelectorSpec
+}
+
+export function defineSinkProcessor<S extends OptionTable>(
+  spec: Omit<SinkProcessorSpec<S>, 'kind'>,
+): SinkProcessorSpec {
+  return { ...spec, kind: 'sink processor' } as unknown as SinkProcessorSpec
 }
 
 export function defineSerializer<S extends OptionTable>(spec: Omit<SerializerSpec<S>, 'kind'>): SerializerSpec {

@@ -110,6 +110,8 @@ export function sinkModel(name: string, spec: SinkSpec, channel: string, batchLi
   return { name, spec, options: {}, fingerprint: name, channel, batchLimit }
 }
 
-export function agentModel(parts: Omit<AgentModel, 'name'>): AgentModel {
-  return { name: 'a1', ...parts }
+export function agentModel(
+  parts: Omit<AgentModel, 'name' | 'groups'> & Partial<Pick<AgentModel, 'groups'>>,
+): AgentModel {
+  return { name: 'a1', groups: [], ...parts }
 }

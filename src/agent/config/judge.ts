@@ -490,7 +490,7 @@ class Judge {
         batchLimit,
       })
     }
-    return { name: this.#keys.name, channels, sources, sinks }
+    return { name: this.#keys.name, channels, sources, sinks, groups: [] }
   }
 }
 

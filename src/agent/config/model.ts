@@ -1,4 +1,11 @@
-import type { ChannelSpec, InterceptorSpec, SelectorSpec, SinkSpec, SourceSpec } from '../contract.ts'
+import type {
+  ChannelSpec,
+  InterceptorSpec,
+  SelectorSpec,
+  SinkProcessorSpec,
+  SinkSpec,
+  SourceSpec,
+} from '../contract.ts'
 
 /** Values as a spec's `create` takes them. */
 export type OptionValues = Readonly<Record<string, unknown>>
@@ -9,6 +16,8 @@ export interface AgentModel {
   readonly channels: readonly ChannelModel[]
   readonly sources: readonly SourceModel[]
   readonly sinks: readonly SinkModel[]
+  /** Sinks in no group run alone. */
+  readonly groups: readonly SinkGroupModel[]
 }
 
 interface ComponentModel {
@@ -40,4 +49,10 @@ export interface SinkModel extends ComponentModel {
   readonly channel: string
   /** Most events per take where the sink's own default is above the channel's transactionCapacity. */
   readonly batchLimit: number | undefined
+}
+
+export interface SinkGroupModel extends ComponentModel {
+  readonly spec: SinkProcessorSpec
+  /** Names of sinks in the model, each in this group only, in the order of the `sinks` list. */
+  readonly sinks: readonly string[]
 }
