@@ -1,6 +1,6 @@
 import { isAscii } from 'node:buffer'
 import { FlumeError } from '../core/error.ts'
-import { charsetNamed } from './charset.ts'
+import { type Charset, charsetNamed } from './charset.ts'
 
 /** A character set as connections use it: piece by piece, where `Charset` reads whole texts. */
 export interface StreamCharset {
@@ -35,7 +35,20 @@ export function streamCharset(name: string): StreamCharset | undefined {
         encoder: () => (text) => Buffer.from(text, 'utf16le'),
       }
     default:
-      return platformCharset(known, charset.encode)
+      return charset.bytesPerUnitMax === 1 ? singleByteCharset(known, charset) : platformCharset(known, charset.encode)
+  }
+}
+
+/** By the table of `Charset`: Node 20's TextDecoder has windows-1252 wrong. */
+function singleByteCharset(name: string, { decode, encode }: Charset): StreamCharset {
+  return {
+    name,
+    decoder: () => (chunk) => {
+      const text = decode(chunk, undefined)
+      if (text === undefined) throw new FlumeError('INVALID_DATA', `bytes that are no ${name}`)
+      return Buffer.from(text)
+    },
+    encoder: () => (text) => Buffer.from(encode?.(text) ?? singleBytes(text, 0x7f)),
   }
 }
 

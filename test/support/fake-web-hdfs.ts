@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 
 /** What goes wrong with the next call of an operation. */
@@ -15,6 +16,12 @@ export type Fault =
   | { readonly kind: 'lost' }
   /** Never answered. */
   | { readonly kind: 'hang' }
+
+/** PEM texts. */
+export interface Certificate {
+  readonly key: string
+  readonly cert: string
+}
 
 type Where = 'name' | 'data'
 
@@ -57,13 +64,21 @@ export class FakeWebHdfs {
   /** Called when a call hangs. */
   onHang: () => void = () => undefined
 
-  private constructor() {
-    this.#name = createServer((request, response) => void this.#serve('name', request, response))
-    this.#data = createServer((request, response) => void this.#serve('data', request, response))
+  readonly #protocol: 'http' | 'https'
+
+  private constructor(tls: Certificate | undefined) {
+    const serve = (where: Where): Server => {
+      const listener = (request: IncomingMessage, response: ServerResponse) =>
+        void this.#serve(where, request, response)
+      return tls ? createTlsServer(tls, listener) : createServer(listener)
+    }
+    this.#protocol = tls ? 'https' : 'http'
+    this.#name = serve('name')
+    this.#data = serve('data')
   }
 
-  static async start(): Promise<FakeWebHdfs> {
-    const fake = new FakeWebHdfs()
+  static async start(tls?: Certificate): Promise<FakeWebHdfs> {
+    const fake = new FakeWebHdfs(tls)
     for (const server of [fake.#name, fake.#data]) {
       server.on('connection', (socket) => {
         fake.#sockets.add(socket)
@@ -77,7 +92,7 @@ export class FakeWebHdfs {
 
   /** `http://127.0.0.1:PORT` of the name node. */
   get url(): string {
-    return `http://127.0.0.1:${(this.#name.address() as AddressInfo).port}`
+    return `${this.#protocol}://127.0.0.1:${(this.#name.address() as AddressInfo).port}`
   }
 
   /** Paths of the files, sorted. */
@@ -151,7 +166,7 @@ export class FakeWebHdfs {
       return new Promise((resolve) => this.#hanging.push(resolve))
     }
     const takesData = op === 'CREATE' || op === 'APPEND'
-    const target = `http://127.0.0.1:${(this.#data.address() as AddressInfo).port}${request.url}`
+    const target = `${this.#protocol}://127.0.0.1:${(this.#data.address() as AddressInfo).port}${request.url}`
     const isRedirected = where === 'name' && (takesData || op === 'OPEN') && !this.withoutRedirect
     const problem = isRedirected && takesData ? this.#refusal(op, path, url) : undefined
     if (problem) return refuse(response, 403, problem)

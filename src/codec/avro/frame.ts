@@ -29,6 +29,8 @@ export const frameHeadBytes = 12
 const wordBytes = 4
 /** Payload memory that a frame in pieces starts with; from there it grows with the bytes that arrive. */
 const piecesBytesMin = 4096
+/** Memory for a frame in pieces, in multiples of the bytes that have arrived. */
+const announcedFactor = 4
 
 /**
  * Cuts a stream of chunks into frames. A frame that lies whole in one chunk is not copied out of it (buffers of a list
@@ -133,7 +135,9 @@ export class FrameDecoder {
     const bytes = Math.min(this.#bufferBytesLeft, this.#chunk.length - this.#at)
     const needed = this.#payloadBytes + bytes
     if (needed > this.#payload.length) {
-      const grown = Buffer.allocUnsafeSlow(Math.max(needed, 2 * this.#payload.length, piecesBytesMin))
+      // What the buffer announces counts up to a few times what has come: most frames are then copied once.
+      const announced = Math.min(this.#payloadBytes + this.#bufferBytesLeft, announcedFactor * needed)
+      const grown = Buffer.allocUnsafeSlow(Math.max(needed, announced, 2 * this.#payload.length, piecesBytesMin))
       this.#payload.copy(grown, 0, 0, this.#payloadBytes)
       this.#payload = grown
     }

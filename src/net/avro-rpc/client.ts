@@ -90,24 +90,20 @@ export class RpcClient {
   ): Promise<T> {
     const call = { message, bytesHint, write, timeoutMs }
     while (!this.#established && this.#shaking) await this.#shaking
-    const reader = this.#established ? await this.#send(call) : await this.#first(call)
-    return this.#result(reader, read)
-  }
-
-  /** Drops the connection; calls under way reject CLOSED. Safe twice. */
-  async close(): Promise<void> {
-    this.#fail(new FlumeError('CLOSED', 'the connection was closed here'))
-    await this.#closed
-  }
-
-  #result<T>(reader: AvroReader, read: (reader: AvroReader) => T): T {
     try {
+      const reader = this.#established ? await this.#send(call) : await this.#first(call)
       readResult(reader)
       return read(reader)
     } catch (error) {
       if (error instanceof FlumeError && error.code === 'REFUSED') throw error
       throw this.#fail(asError(error))
     }
+  }
+
+  /** Drops the connection; calls under way reject CLOSED. Safe twice. */
+  async close(): Promise<void> {
+    this.#fail(new FlumeError('CLOSED', 'the connection was closed here'))
+    await this.#closed
   }
 
   #first(call: Call): Promise<AvroReader> {

@@ -54,11 +54,11 @@ function open(address: string, settings: FileSystemSettings, configuration: Hado
   if (scheme === '') {
     const byDefault = configuration.get('fs.defaultFS') ?? configuration.get('fs.default.name') ?? 'file:///'
     const base = byDefault.replace(/\/+$/, '')
-    return open(
-      `${base === 'file:' ? 'file://' : base}${path.startsWith('/') ? '' : '/'}${path}`,
-      settings,
-      configuration,
-    )
+    const isLocal = base === 'file:'
+    // Relative paths begin where Hadoop's file systems begin: at the working directory, at the user's home.
+    const home = isLocal ? process.cwd() : `/user/${userOf(settings)}`
+    const absolute = path.startsWith('/') ? path : `${home}/${path}`
+    return open(`${isLocal ? 'file://' : base}${absolute}`, settings, configuration)
   }
   if (scheme === 'file') {
     if (authority !== '' && authority !== 'localhost') {
@@ -74,13 +74,26 @@ function open(address: string, settings: FileSystemSettings, configuration: Hado
   const nameNodes = findNameNodes(scheme, authority, settings, configuration)
   const fileSystem = new WebHdfs({
     nameNodes,
-    user: settings.env.HADOOP_USER_NAME || userInfo().username,
+    user: userOf(settings),
     doAs: settings.proxyUser,
     timeoutMs: settings.timeoutMs,
     clock: settings.clock,
     hint: `is it running? hdfs.webhdfs.url names another address, --mount ${scheme}://${authority}=./folder a local folder`,
   })
   return { fileSystem, path }
+}
+
+function userOf({ env }: FileSystemSettings): string {
+  return env.HADOOP_USER_NAME || loginName()
+}
+
+/** Whoever runs us; a container's user may have no name. */
+function loginName(): string {
+  try {
+    return userInfo().username
+  } catch {
+    return 'flume'
+  }
 }
 
 /** The mount with the longest address that the given one begins with. */

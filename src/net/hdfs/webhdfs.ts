@@ -220,10 +220,12 @@ export class WebHdfs implements FileSystem {
         if (!isOutOfService(answer)) return answer
         problems.push(this.#failure(answer, url.host))
       } catch (error) {
-        if (!(error instanceof FileSystemError) || error.reason !== 'unreachable') throw error
+        if (!(error instanceof FileSystemError)) throw error
+        if (error.reason === 'timeout') this.#turnAway()
+        if (error.reason !== 'unreachable') throw error
         problems.push(error)
       }
-      this.#current = (this.#current + 1) % nameNodes.length
+      this.#turnAway()
     }
     throw new FileSystemError(
       'unreachable',
@@ -234,6 +236,11 @@ export class WebHdfs implements FileSystem {
         hint: this.#options.hint,
       },
     )
+  }
+
+  /** The next call begins with the next name node. */
+  #turnAway(): void {
+    this.#current = (this.#current + 1) % this.#options.nameNodes.length
   }
 
   #url(nameNode: string, path: string, op: string, parameters: Parameters): URL {
@@ -249,12 +256,14 @@ export class WebHdfs implements FileSystem {
 
   /** Where an answer sends us: the Location of a redirect, or of the body (`noredirect`). */
   #location(answer: Answer): URL | undefined {
-    if (answer.status >= 300 && answer.status < 400 && answer.headers.location) return new URL(answer.headers.location)
-    if (answer.status === 200 && answer.headers['content-type']?.startsWith('application/json')) {
-      const { Location } = parseObject(answer.body) ?? {}
-      if (typeof Location === 'string') return new URL(Location)
+    let location: unknown
+    if (answer.status >= 300 && answer.status < 400) location = answer.headers.location
+    else if (answer.status === 200 && answer.headers['content-type']?.startsWith('application/json')) {
+      location = parseObject(answer.body)?.Location
     }
-    return undefined
+    if (typeof location !== 'string') return undefined
+    if (/^https?:/.test(location) && URL.canParse(location)) return new URL(location)
+    throw new FlumeError('PROTOCOL', `the name node sends us to ${JSON.stringify(location)}`, { retry: true })
   }
 
   #dataAgent(url: URL): http.Agent | https.Agent {

@@ -1,5 +1,10 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { after, before, beforeEach, describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { systemClock } from '../../../src/core/clock.ts'
 import { FileSystemError } from '../../../src/net/hdfs/file-system.ts'
 import { WebHdfs, type WebHdfsOptions } from '../../../src/net/hdfs/webhdfs.ts'
@@ -134,6 +139,64 @@ describe('a WebHDFS client', () => {
     await standby.stop()
     await stopped.append('/file', [Buffer.from('z')], 2)
     assert.equal(fake.contentOf('/file'), 'xyz')
+  })
+
+  it('begins with the next name node after one that did not answer in time', async () => {
+    const clock = new ManualClock()
+    const hanging = await FakeWebHdfs.start()
+    hanging.chance = () => ({ kind: 'hang' })
+    const hung = new Promise<void>((resolve) => {
+      hanging.onHang = resolve
+    })
+    fake.put('/file', 'x')
+    const pair = client(fake, { nameNodes: [hanging.url, fake.url], clock, timeoutMs: 700 })
+    const rejected = assert.rejects(pair.status('/file'), { code: 'TIMEOUT' })
+    await hung
+    await clock.advance(700)
+    await rejected
+    assert.equal((await pair.status('/file'))?.sizeBytes, 1)
+    await hanging.stop()
+  })
+
+  it('speaks TLS with what the machine trusts (swebhdfs)', async (t) => {
+    const folder = new URL('../../../../test/fixture/tls/', import.meta.url)
+    const [key, cert] = ['key.pem', 'cert.pem'].map((name) => readFileSync(new URL(name, folder), 'utf8')) as [
+      string,
+      string,
+    ]
+    const secure = await FakeWebHdfs.start({ key, cert })
+    t.after(() => secure.stop())
+    await assert.rejects(client(secure).create('/secret', [Buffer.from('x')]), {
+      code: 'CONNECTION',
+      message: /self-signed certificate/,
+      untouched: true,
+    })
+    assert.deepEqual(secure.paths, [])
+    // What a process trusts is settled when it starts.
+    const module = (path: string): string => JSON.stringify(new URL(`../../../src/${path}`, import.meta.url).href)
+    const script = `
+      import { WebHdfs } from ${module('net/hdfs/webhdfs.js')}
+      import { systemClock } from ${module('core/clock.js')}
+      const files = new WebHdfs({ nameNodes: ['${secure.url}'], user: 'x', timeoutMs: 10000, clock: systemClock })
+      await files.create('/secret', [Buffer.from('kept')])
+      process.stdout.write(Buffer.from(await files.read('/secret', 0, 9)))`
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      env: { ...process.env, NODE_EXTRA_CA_CERTS: fileURLToPath(new URL('cert.pem', folder)) },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    let printed = ''
+    for await (const chunk of child.stdout) printed += chunk
+    assert.equal(printed, 'kept')
+    assert.equal(secure.contentOf('/secret'), 'kept')
+  })
+
+  it('follows no redirect to what is no web address', async () => {
+    const odd = createServer((_, response) => response.writeHead(307, { Location: 'file:///etc/passwd' }).end())
+    await new Promise<void>((resolve) => odd.listen(0, '127.0.0.1', resolve))
+    const url = `http://127.0.0.1:${(odd.address() as AddressInfo).port}`
+    await assert.rejects(client(fake, { nameNodes: [url] }).create('/x', []), { code: 'PROTOCOL' })
+    odd.closeAllConnections()
+    odd.close()
   })
 
   it('names every address when none answers, and that nothing was done', async () => {

@@ -1,5 +1,5 @@
 import { CommittedFile } from '../../../net/hdfs/committed-file.ts'
-import { type FileSystem, reasonOf } from '../../../net/hdfs/file-system.ts'
+import { type FileSystem, FileSystemError, reasonOf } from '../../../net/hdfs/file-system.ts'
 import type { Clock, EventBatch, Serializer, SinkContext, Timer } from '../../contract.ts'
 import type { Closer } from './closer.ts'
 import type { Pool } from './pool.ts'
@@ -79,7 +79,7 @@ export class Bucket {
     return this.#enqueue(async () => {
       const open = this.#open
       this.#open = undefined
-      if (open) await this.#finish(open)
+      if (open) await this.#tools.pool.run(() => this.#finish(open))
     })
   }
 
@@ -102,7 +102,8 @@ export class Bucket {
     // The last file goes on taking events. One whose write failed is closed (H-12), unless HDFS was away and nothing arrived.
     const goesOn = (index: number): boolean => {
       const result = results[index] as PromiseSettledResult<void>
-      return result.status === 'fulfilled' || reasonOf(result.reason) === 'unreachable'
+      if (result.status === 'fulfilled' || !(result.reason instanceof FileSystemError)) return true
+      return result.reason.reason === 'unreachable'
     }
     const last = files.findLast((file, index) => file.file.state === 'clean' && goesOn(index))
     this.#open = last

@@ -1,8 +1,9 @@
-import { explain } from '../../../core/error.ts'
+import { explain, isAbort } from '../../../core/error.ts'
 import type { Logger } from '../../../monitor/logger.ts'
-import type { CommittedFile } from '../../../net/hdfs/committed-file.ts'
+import { type CommittedFile, leasePatienceMs } from '../../../net/hdfs/committed-file.ts'
 import { type FileSystem, reasonOf } from '../../../net/hdfs/file-system.ts'
 import type { Clock, SinkContext, Timer } from '../../contract.ts'
+import { Pool } from './pool.ts'
 
 /** A file that takes no more events and has to get its final name. */
 export interface Finished {
@@ -31,6 +32,8 @@ export interface CloserSettings {
 
 /** Names in a row that may be taken before the pause. */
 const takenNamesMax = 100
+/** Files that a stop tries at a time. */
+const lastTriesAtOnce = 16
 
 /**
  * Closes files: cuts off what a failed write left, writes the end, renames. What fails is tried again later (H-07); a file
@@ -44,6 +47,9 @@ export class Closer {
   readonly #counters: SinkContext['counters']
   readonly #waiting = new Set<Waiting>()
   readonly #stop = new AbortController()
+  /** HDFS did not answer while stopping. */
+  #isAway = false
+  #untried = 0
 
   constructor(
     fileSystem: FileSystem,
@@ -82,29 +88,40 @@ export class Closer {
         `${file.path} may hold a torn batch behind byte ${file.committedBytes}; it keeps its name until that is cut off`,
       )
     }
-    waiting.running = this.#try(waiting, undefined)
+    waiting.running = this.#try(waiting)
     if (!torn) await waiting.running
   }
 
-  /** Ends all waiting with one last try per file (H-08). What then still has its in-use name is logged. */
-  async stop(): Promise<void> {
+  /** From now on nothing is waited for and a failed try is the last. */
+  beginStop(): void {
     this.#stop.abort()
+  }
+
+  /** Gives every file that waits its last try (H-08). What then still has its in-use name is logged. */
+  async stop(): Promise<void> {
+    this.beginStop()
+    const pool = new Pool(lastTriesAtOnce)
     await Promise.all(
       [...this.#waiting].map(async (waiting) => {
         waiting.timer?.cancel()
         await waiting.running
-        if (this.#waiting.has(waiting)) await this.#try(waiting, 0)
+        if (this.#waiting.has(waiting)) await pool.run(() => this.#try(waiting))
       }),
     )
-    this.#waiting.clear()
+    if (this.#untried > 0) this.#log.error(`${this.#untried} more files keep their in-use names: HDFS is away`)
   }
 
-  async #try(waiting: Waiting, patienceMs: number | undefined): Promise<void> {
+  async #try(waiting: Waiting): Promise<void> {
     const { file } = waiting
-    const isLast = patienceMs === 0
+    const { signal } = this.#stop
+    if (signal.aborted && this.#isAway) {
+      this.#waiting.delete(waiting)
+      this.#untried++
+      return
+    }
     waiting.tries++
     try {
-      await file.repair(patienceMs, this.#stop.signal)
+      await file.repair(signal.aborted ? 0 : leasePatienceMs, signal)
       if (!waiting.ended && file.state === 'clean') {
         await file.write([waiting.end])
         waiting.ended = true
@@ -114,12 +131,15 @@ export class Closer {
       this.#counters.connectionClosed++
       if (waiting.tries > 1) this.#log.info(`${file.path} is closed, at try ${waiting.tries}`)
     } catch (error) {
-      if (!isLast && this.#stop.signal.aborted) return
-      this.#again(waiting, error, isLast)
+      // A wait for a lease that a stop has ended: its last try comes.
+      if (isAbort(error)) return
+      const reason = reasonOf(error)
+      this.#isAway ||= signal.aborted && (reason === 'unreachable' || reason === 'timeout')
+      this.#again(waiting, error)
     }
   }
 
-  #again(waiting: Waiting, error: unknown, isLast: boolean): void {
+  #again(waiting: Waiting, error: unknown): void {
     const { closeTries, retryIntervalMs } = this.#settings
     const { file, tries } = waiting
     if (reasonOf(error) === 'missing') {
@@ -128,7 +148,8 @@ export class Closer {
       return
     }
     const problem = `${file.path} could not be closed: ${explain(error)}`
-    if (isLast || retryIntervalMs <= 0 || (closeTries > 0 && tries >= closeTries)) {
+    const isLast = this.#stop.signal.aborted || retryIntervalMs <= 0
+    if (isLast || (closeTries > 0 && tries >= closeTries)) {
       this.#waiting.delete(waiting)
       this.#log.error(`${problem}; it keeps this name, and ${file.committedBytes} bytes of it are valid`)
       return
@@ -136,7 +157,7 @@ export class Closer {
     if (tries === 1) this.#log.warn(`${problem}; trying again every ${retryIntervalMs / 1000} s`)
     waiting.timer = this.#clock.after(retryIntervalMs, () => {
       waiting.timer = undefined
-      waiting.running = this.#try(waiting, undefined)
+      waiting.running = this.#try(waiting)
     })
   }
 

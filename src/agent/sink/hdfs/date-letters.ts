@@ -51,7 +51,7 @@ const letters: Readonly<Record<string, Letter>> = {
   I: hour12,
   j: ({ wall }) => String(dayOfYear(wall)).padStart(3, '0'),
   k: ({ wall }) => String(wall.getUTCHours()),
-  l: hour12,
+  l: ({ wall }) => String(wall.getUTCHours() % 12 || 12),
   m: month,
   M: minute,
   n: ({ wall }) => String(wall.getUTCMonth() + 1),

@@ -18,7 +18,7 @@ import { Closer } from './closer.ts'
 import type { RoundUnit } from './date-letters.ts'
 import { knownMachineNames, machineNames, PathPattern, type Share } from './path-pattern.ts'
 import { Pool } from './pool.ts'
-import { SequenceSerializer } from './sequence-serializer.ts'
+import { checkKeys, SequenceSerializer } from './sequence-serializer.ts'
 
 const options = {
   'hdfs.path': text({
@@ -155,6 +155,10 @@ function check(options: HdfsOptions): readonly OptionProblem[] {
   if (authority.includes('%')) say('hdfs.path', 'the host cannot hold escape sequences', 'write it out')
   if (/(^|\/)\.\.?(\/|$)/.test(path)) say('hdfs.path', 'the path holds . or ..', 'write it out')
   for (const key of ['hdfs.path', 'hdfs.filePrefix'] as const) {
+    const pattern = key === 'hdfs.path' ? path : options[key]
+    if (scheme !== '' && scheme !== 'file' && /:|%c/.test(pattern)) {
+      say(key, 'HDFS takes no colon in names, so nothing can be written', 'write %H%M%S instead of %c', 'warning')
+    }
     for (const name of machineNames(options[key])) {
       if (!knownMachineNames.includes(name)) {
         say(key, `%[${name}] is not known`, `use ${knownMachineNames.map((known) => `%[${known}]`).join(', ')}`)
@@ -235,6 +239,7 @@ class HdfsSink implements Sink {
    * their part of the batch (H-12): it is delivered at least once, and never in part of an event.
    */
   async write(batch: EventBatch): Promise<void> {
+    if (this.#options['hdfs.fileType'] === 'SequenceFile') checkKeys(batch)
     const shares = this.#pattern.partition(batch, this.#context.clock.now())
     const evicted: Promise<void>[] = []
     const writes = shares.map((share) => this.#bucket(share, evicted).write(share.batch))
@@ -243,8 +248,9 @@ class HdfsSink implements Sink {
     if (failed) throw failed.reason
   }
 
-  /** Closes and renames every file, each tried once (H-08). */
+  /** Closes and renames every file, each tried once more (H-08); when HDFS is away the rest is not tried. */
   async stop(): Promise<void> {
+    this.#tools.closer.beginStop()
     const buckets = [...this.#buckets.values()]
     this.#buckets.clear()
     await Promise.all([...buckets.map((bucket) => bucket.close()), ...this.#closing])

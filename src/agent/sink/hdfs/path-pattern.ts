@@ -28,6 +28,12 @@ type Part =
 
 /** Flume's escape sequences: a letter, a header, or something about this machine (H-16, H-17, H-22). */
 const escapes = /%(\w|%)|%\{([\w.-]+)\}|%\[(\w+)\]/g
+/** Characters of a header's value that are used: a path may have some thousand in all. */
+const valueMaxLength = 1000
+/** Longest name in a path, in bytes of UTF-8: HDFS and Linux take 255. */
+const nameMaxBytes = 255
+/** The same for file names, which get a number and suffixes. */
+const prefixMaxBytes = 190
 const timestampHeader = 'timestamp'
 
 /** Names in `%[…]` that a pattern uses, in lower case. */
@@ -149,7 +155,10 @@ export class PathPattern {
       }
       return withoutDots(out)
     }
-    return { directory: print(this.#directory), prefix: print(this.#prefix) }
+    return {
+      directory: withShortNames(print(this.#directory), nameMaxBytes),
+      prefix: withShortNames(print(this.#prefix), prefixMaxBytes),
+    }
   }
 
   #timeColumn(batch: EventBatch, nowMs: number): HeaderColumn {
@@ -201,7 +210,7 @@ export class PathPattern {
   /** A stranger's text as part of a path: it may name directories below, never above, and holds nothing that breaks names. */
   #clean(value: string): string {
     const { slashesInHeaders, colonsInHeaders } = this.#settings
-    let clean = value.replaceAll(/[\u0000-\u001f\u007f]/g, '_')
+    let clean = value.slice(0, valueMaxLength).replaceAll(/[\u0000-\u001f\u007f\p{Surrogate}]/gu, '_')
     if (!slashesInHeaders) clean = clean.replaceAll('/', '_')
     if (!colonsInHeaders) clean = clean.replaceAll(':', '_')
     return clean
@@ -211,6 +220,19 @@ export class PathPattern {
 /** `.` and `..` as whole names become underscores, however they came together. */
 function withoutDots(path: string): string {
   return path.includes('.') ? path.replaceAll(/(?<=^|\/)\.{1,2}(?=\/|$)/g, (dots) => '_'.repeat(dots.length)) : path
+}
+
+/** Names cut to what file systems take, between characters. */
+function withShortNames(path: string, maxBytes: number): string {
+  if (path.length * 3 <= maxBytes) return path
+  return path
+    .split('/')
+    .map((name) => {
+      if (Buffer.byteLength(name) <= maxBytes) return name
+      const cut = Buffer.from(name).subarray(0, maxBytes).toString()
+      return cut.replace(/\uFFFD$/, '')
+    })
+    .join('/')
 }
 
 function pick(batch: EventBatch, indices: Uint32Array): EventBatch {

@@ -52,6 +52,13 @@ export class SequenceSerializer implements Serializer {
   }
 }
 
+/** Rejects INVALID_DATA when an event's `timestamp` header cannot be a key; asked before any file of a batch is touched. */
+export function checkKeys(batch: EventBatch): void {
+  const column = batch.headers.get('timestamp')
+  if (typeof column === 'string') readLong(column, 0)
+  else column?.forEach((text, index) => void (text !== undefined && readLong(text, index)))
+}
+
 function readLong(text: string, index: number): bigint {
   if (/^[+-]?\d{1,19}$/.test(text)) {
     const value = BigInt(text.startsWith('+') ? text.slice(1) : text)

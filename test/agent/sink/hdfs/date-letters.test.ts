@@ -66,6 +66,12 @@ test('the letters of the reference print the reference’s texts (H-22)', () => 
   }
 })
 
+test('%e, %k, %l and %n have no leading zero, %d, %H, %I and %m have one', () => {
+  const timeMs = Date.UTC(2023, 1, 4, 5, 6, 7)
+  const texts = [...'eklndHIm'].map((letter) => formatLetter(letter, timeMs, TimeZone.utc))
+  assert.deepEqual(texts, ['4', '5', '5', '2', '04', '05', '05', '02'])
+})
+
 test('an unknown zone is told apart, so that it can be GMT as in Java', () => {
   for (const id of ['Nowhere/Land', '+05:00', 'GMT+24', '']) assert.equal(TimeZone.find(id), undefined, id)
 })

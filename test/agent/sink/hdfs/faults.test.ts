@@ -43,7 +43,7 @@ async function simulate(fake: FakeWebHdfs, seed: number): Promise<void> {
     'hdfs.threadsPoolSize': String(1 + below(4)),
   }
   const sink: Sink = await hdfsSink(options, { clock })
-  fake.chance = () => (random() < 0.12 ? someFault(below) : undefined)
+  fake.chance = () => (random() < 0.08 ? someFault(below) : undefined)
 
   const delivered = new Map<string, string[]>()
   let next = 0

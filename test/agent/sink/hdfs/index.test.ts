@@ -405,6 +405,28 @@ describe('the HDFS sink on WebHDFS', () => {
     assert.match(logged.at(-1) as string, /keeps this name/)
   })
 
+  it('stops soon when HDFS is away, saying which files keep their in-use names (H-08)', async () => {
+    const root = await open({ 'hdfs.path': `hdfs://nn:8020/run${run + 1}/%{to}`, 'hdfs.threadsPoolSize': '1' })
+    await sink.write(EventBatch.of(Array.from({ length: 20 }, (_, i) => ({ body: 'x', headers: { to: String(i) } }))))
+    fake.calls.length = 0
+    fake.down()
+    await sink.stop?.()
+    fake.up()
+    assert.equal(found(root).filter((path) => path.endsWith('.tmp')).length, 20)
+    assert.equal(logged.length, 2)
+    assert.match(logged[0] as string, /keeps this name, and 2 bytes of it are valid/)
+    assert.match(logged[1] as string, /19 more files keep their in-use names/)
+  })
+
+  it('touches no file for a batch with a key that is no number (H-23)', async () => {
+    const root = await open({ 'hdfs.path': `hdfs://nn:8020/run${run + 1}/%{to}`, 'hdfs.fileType': 'SequenceFile' })
+    const event = (to: string, timestamp: string) => ({ body: 'x', headers: { to, timestamp } })
+    const bad = EventBatch.of([event('a', '1'), event('b', '1.5')])
+    await assert.rejects(sink.write(bad), { code: 'INVALID_DATA', message: /event 2 of the batch has "1.5"/ })
+    assert.deepEqual(found(root), [])
+    await sink.stop?.()
+  })
+
   it('writes no more files at a time than threadsPoolSize', async () => {
     await open({ 'hdfs.path': `hdfs://nn:8020/run${run + 1}/%{to}`, 'hdfs.threadsPoolSize': '3' })
     let running = 0
@@ -437,6 +459,9 @@ describe('the HDFS sink’s options', () => {
     [{ 'hdfs.path': 's3a://bucket/x' }, ['error hdfs.path']],
     [{ 'hdfs.path': 'hdfs://%{host}/x' }, ['error hdfs.path']],
     [{ 'hdfs.path': '/a/../b' }, ['error hdfs.path']],
+    [{ 'hdfs.path': 'hdfs://nn:8020/%c' }, ['warning hdfs.path']],
+    [{ 'hdfs.path': 'hdfs://nn:8020/x', 'hdfs.filePrefix': '%H:%M' }, ['warning hdfs.filePrefix']],
+    [{ 'hdfs.path': 'file:///x/%c' }, []],
     [{ 'hdfs.path': '/%[nowhere]' }, ['error hdfs.path']],
     [{ 'hdfs.inUsePrefix': 'a/b' }, ['error hdfs.inUsePrefix']],
     [{ 'hdfs.round': 'true', 'hdfs.roundUnit': 'day' }, ['warning hdfs.roundUnit']],

@@ -40,6 +40,7 @@ describe('a path pattern', () => {
     ['values without expanding them again (H-19)', '/%{h}', { h: '%Y%{x}' }, '/%Y%{x}'],
     ['dots that would lead upwards as underscores', '/a/%{h}/b', { h: '../..' }, '/a/__/__/b'],
     ['dots that come together as underscores', '/a/.%{h}/b', { h: '.' }, '/a/__/b'],
+    ['halves of characters as underscores', '/%{h}', { h: 'a\ud800b' }, '/a_b'],
     ['control characters as underscores', '/%{h}', { h: 'a\0b\nc' }, '/a_b_c'],
   ]
   for (const [what, pattern, headers, expected] of cases) {
@@ -49,6 +50,14 @@ describe('a path pattern', () => {
   it('turns slashes in headers into underscores when told to, and colons for HDFS', () => {
     assert.equal(expand('/%{h}', { h: 'a/../b:1' }, { slashesInHeaders: false }), '/a_.._b:1')
     assert.equal(expand('/%{h}', { h: 'web:80' }, { colonsInHeaders: false }), '/web_80')
+  })
+
+  it('cuts names to 255 bytes between characters, and values to 1000 characters', () => {
+    assert.equal(expand('/a/%{h}/b', { h: 'x'.repeat(500) }), `/a/${'x'.repeat(255)}/b`)
+    assert.equal(expand('/%{h}', { h: 'ü'.repeat(200) }), `/${'ü'.repeat(127)}`)
+    assert.equal(expand('/%{h}', { h: 'x/'.repeat(5000) }), `/${'x/'.repeat(500)}`)
+    const batch = EventBatch.of([{ body: 'x', headers: { h: 'p'.repeat(300) } }])
+    assert.equal(new PathPattern('/', '%{h}', settings).partition(batch, nowMs)[0]?.prefix.length, 190)
   })
 
   it('uses the clock’s time instead of the header when told to (H-20)', () => {
