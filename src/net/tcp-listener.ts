@@ -1,4 +1,5 @@
 import { lookup } from 'node:dns/promises'
+import { setMaxListeners } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
 import type { Clock } from '../core/clock.ts'
 import { explain, FlumeError, isAbort } from '../core/error.ts'
@@ -48,6 +49,8 @@ export class TcpListener {
 
   private constructor(options: TcpListenerOptions) {
     this.#options = options
+    // Every session listens to it; that is no leak.
+    setMaxListeners(0, this.#stop.signal)
     // A peer may end its side and still wait for answers.
     this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket))
   }

@@ -192,7 +192,8 @@ class Lending implements SparkFeed {
     const { clock, counters, log } = this.#context
     // Flume: asking for more than the channel's transaction holds fails every time; here it is what there is.
     const wanted = Math.max(1, Math.min(max, this.#channel.transactionCapacity))
-    const waiting = AbortSignal.any([this.#signal, caller.signal])
+    // It aborts when the caller is gone and when the sink stops.
+    const waiting = caller.signal
     try {
       while (!waiting.aborted) {
         const lent = await this.#channel.take(wanted, (batch) => this.#lend(batch, loan, reply), waiting)
