@@ -43,9 +43,9 @@ function check(values: AvroOptions): readonly OptionProblem[] {
   const hint = 'define one avro sink per host and put them into a sink group (failover or load_balance)'
   if (!singleHostClients.includes(values['client.type'].toLowerCase()))
     problems.push({ option: 'client.type', code: 'not-supported', message: 'is not supported here yet', hint })
-  for (const option of ['hosts', 'hosts.'] as const)
-    if (values[option] !== undefined && (option === 'hosts' || Object.keys(values[option]).length > 0))
-      problems.push({ option, code: 'not-supported', message: 'several hosts are not supported here yet', hint })
+  const hosts = values.hosts !== undefined ? 'hosts' : Object.keys(values['hosts.']).length > 0 ? 'hosts.' : undefined
+  if (hosts)
+    problems.push({ option: hosts, code: 'not-supported', message: 'several hosts are not supported here yet', hint })
   for (const option of ['max-attempts', 'host-selector', 'maxBackoff', 'maxIoWorkers'] as const)
     if (values[option] !== undefined) problems.push(noEffect(option))
   if (values.backoff) problems.push(noEffect('backoff'))
