@@ -11,9 +11,13 @@ const kinds: readonly ComponentKind[] = [
   'sink',
   'interceptor',
   'selector',
+  'sink processor',
   'serializer',
   'deserializer',
 ]
+
+/** A kind as one word of a command line. */
+const spoken = (kind: ComponentKind): string => kind.replace('sink ', '')
 
 /** The commands' own help, by name. */
 const commands: ReadonlyMap<string, () => Promise<string>> = new Map([
@@ -35,7 +39,7 @@ function general(): string {
   agent -f FILE [-n NAME]      runs an agent; takes every option of flume-ng agent
   validate -f FILE             says everything that is wrong with a configuration
   help KIND [TYPE]             lists components, or one component's options; KIND is
-                               ${kinds.join(', ')}
+                               ${kinds.map(spoken).join(', ')}
   help COMMAND                 lists a command's options
   version                      says which version this is
 `
@@ -44,9 +48,10 @@ function general(): string {
 async function helpOn(what: string, type: string | undefined): Promise<string> {
   const command = commands.get(what)
   if (command && type === undefined) return command()
-  const kind = kinds.find((word) => what === word || what === `${word}s`)
+  const kind = kinds.find((word) => [word, `${word}s`, spoken(word)].includes(what))
   if (!kind) {
-    const hint = didYouMean(what, [...kinds, ...commands.keys()]) ?? `there are ${kinds.join(', ')}`
+    const hint =
+      didYouMean(what, [...kinds.map(spoken), ...commands.keys()]) ?? `there are ${kinds.map(spoken).join(', ')}`
     throw new FlumeError('USAGE', `there is no help on "${what}"`, { hint })
   }
   const specs = components.filter((spec) => spec.kind === kind)
