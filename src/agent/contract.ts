@@ -279,6 +279,10 @@ export interface SelectorSpec<S extends OptionTable = OptionTable> extends SpecB
 
 export interface SinkProcessorSpec<S extends OptionTable = OptionTable> extends SpecBase<S> {
   readonly kind: 'sink processor'
+  /** How many sinks it can drive; any number when absent. */
+  readonly sinkCount?: { readonly min?: number; readonly max?: number }
+  /** Sinks that the options name; the configuration finds those that are not in the group. */
+  sinksNamed?(options: Options<S>): readonly { readonly option: string; readonly sink: string }[]
   create(options: Options<S>, context: SinkProcessorContext): SinkProcessor | Promise<SinkProcessor>
 }
 

@@ -11,6 +11,7 @@ const kinds: readonly ComponentKind[] = [
   'sink',
   'interceptor',
   'selector',
+  'sink processor',
   'serializer',
   'deserializer',
 ]
@@ -35,7 +36,7 @@ function general(): string {
   agent -f FILE [-n NAME]      runs an agent; takes every option of flume-ng agent
   validate -f FILE             says everything that is wrong with a configuration
   help KIND [TYPE]             lists components, or one component's options; KIND is
-                               ${kinds.join(', ')}
+                               ${kinds.map(asArgument).join(', ')}
   help COMMAND                 lists a command's options
   version                      says which version this is
 `
@@ -44,13 +45,20 @@ function general(): string {
 async function helpOn(what: string, type: string | undefined): Promise<string> {
   const command = commands.get(what)
   if (command && type === undefined) return command()
-  const kind = kinds.find((word) => what === word || what === `${word}s`)
+  // A kind of two words is written with a hyphen, as one argument.
+  const spoken = what.replaceAll('-', ' ')
+  const kind = kinds.find((word) => spoken === word || spoken === `${word}s`)
   if (!kind) {
-    const hint = didYouMean(what, [...kinds, ...commands.keys()]) ?? `there are ${kinds.join(', ')}`
+    const names = kinds.map(asArgument)
+    const hint = didYouMean(what, [...names, ...commands.keys()]) ?? `there are ${names.join(', ')}`
     throw new FlumeError('USAGE', `there is no help on "${what}"`, { hint })
   }
   const specs = components.filter((spec) => spec.kind === kind)
   return type === undefined ? listOf(specs) : describeForTerminal(await findSpec(kind, type, specs))
+}
+
+function asArgument(kind: string): string {
+  return kind.replaceAll(' ', '-')
 }
 
 function listOf(specs: readonly ComponentSpec[]): string {

@@ -33,6 +33,8 @@ export interface PartRequest {
   readonly place: Place
   /** Keys of the frame, for "did you mean". */
   readonly alsoKnown?: readonly string[]
+  /** What to do when there is no type. */
+  readonly noTypeHint?: string
 }
 
 export interface Part {
@@ -144,7 +146,7 @@ async function findSpec(request: PartRequest, world: PartWorld): Promise<Compone
 }
 
 /** `Type` and the like are pointed at; otherwise the part is, where it begins. */
-function reportNoType({ kind, place, path, raws, empty }: PartRequest, report: Report): void {
+function reportNoType({ kind, place, path, raws, empty, noTypeHint: hint }: PartRequest, report: Report): void {
   const near = [...raws].find(([key]) => suggestKey(key, {}, ['type']) === 'type')
   if (near) {
     const [key, at] = near
@@ -153,7 +155,7 @@ function reportNoType({ kind, place, path, raws, empty }: PartRequest, report: R
     return
   }
   const message = empty.has('type') ? 'has no value and needs one' : `is missing: the ${kind} has no type`
-  report.error(empty.get('type') ?? place, { code: 'no-type', path: `${path}type`, message })
+  report.error(empty.get('type') ?? place, { code: 'no-type', path: `${path}type`, message, hint })
 }
 
 async function loadSpec(
