@@ -593,7 +593,7 @@ class Judge {
         name,
         spec: spec as ChannelSpec,
         options,
-        fingerprint: fingerprintOf(keys.values, part.secretKeys),
+        fingerprint: fingerprintOf(keys.values, part.secretKeys, part.code),
       })
     }
     const alive = new Set(channels.map(({ name }) => name))
@@ -605,11 +605,12 @@ class Judge {
       for (const key of selector.secretKeys) secrets.add(`selector.${key}`)
       for (const one of interceptors)
         for (const key of one.part.secretKeys) secrets.add(`interceptors.${one.name}.${key}`)
+      const code = [part, selector, ...interceptors.map((one) => one.part)].flatMap((one) => one.code)
       sources.push({
         name,
         spec: part.spec as SourceSpec,
         options: part.options,
-        fingerprint: fingerprintOf(keys.values, secrets),
+        fingerprint: fingerprintOf(keys.values, secrets, code),
         channels: fed,
         selector: { spec: selector.spec as SelectorSpec, options: selector.options },
         interceptors: interceptors.map((one) => ({
@@ -626,7 +627,7 @@ class Judge {
         name,
         spec: part.spec as SinkSpec,
         options: part.options,
-        fingerprint: fingerprintOf(keys.values, part.secretKeys),
+        fingerprint: fingerprintOf(keys.values, part.secretKeys, part.code),
         channel,
         batchLimit,
       })
@@ -644,7 +645,7 @@ class Judge {
         name,
         spec: part.spec as SinkProcessorSpec,
         options: part.options,
-        fingerprint: fingerprintOf(keys.values, secrets),
+        fingerprint: fingerprintOf(keys.values, secrets, part.code),
         sinks,
       })
     }
