@@ -1,6 +1,9 @@
 import { memory } from './channel/memory.ts'
 import type { ComponentSpec } from './contract.ts'
 import { line } from './deserializer/line.ts'
+import { defaultProcessor } from './processor/default.ts'
+import { failover } from './processor/failover.ts'
+import { loadBalance } from './processor/load-balance.ts'
 import { replicating } from './selector/replicating.ts'
 import { headerAndText } from './serializer/header-and-text.ts'
 import { text } from './serializer/text.ts'
@@ -33,6 +36,10 @@ export const components: readonly ComponentSpec[] = [
   logger,
   nullSink,
   sparkReceiver,
+  // sink processors
+  defaultProcessor,
+  failover,
+  loadBalance,
   // serializers
   headerAndText,
   text,

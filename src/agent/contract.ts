@@ -262,6 +262,8 @@ export interface ChannelSpec<S extends OptionTable = OptionTable> extends SpecBa
 export interface SinkSpec<S extends OptionTable = OptionTable> extends SpecBase<S> {
   readonly kind: 'sink'
   readonly batchSizeOption?: keyof S & string
+  /** True when these options make a PulledSink, which a group with several sinks cannot drive. */
+  pulled?(options: Options<S>): boolean
   create(options: Options<S>, context: SinkContext): Sink | PulledSink | Promise<Sink | PulledSink>
 }
 
@@ -279,7 +281,7 @@ export interface SelectorSpec<S extends OptionTable = OptionTable> extends SpecB
 
 export interface SinkProcessorSpec<S extends OptionTable = OptionTable> extends SpecBase<S> {
   readonly kind: 'sink processor'
-  /** How many sinks it can drive; any number when absent. */
+  /** How many sinks a group must have for it; one or more when left out. */
   readonly sinkCount?: { readonly min?: number; readonly max?: number }
   /** Sinks that the options name; the configuration finds those that are not in the group. */
   sinksNamed?(options: Options<S>): readonly { readonly option: string; readonly sink: string }[]

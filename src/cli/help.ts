@@ -16,6 +16,9 @@ const kinds: readonly ComponentKind[] = [
   'deserializer',
 ]
 
+/** A kind as one word of a command line. */
+const spoken = (kind: ComponentKind): string => kind.replace('sink ', '')
+
 /** The commands' own help, by name. */
 const commands: ReadonlyMap<string, () => Promise<string>> = new Map([
   ['agent', async () => (await import('./agent-options.ts')).agentCommand().helpInformation()],
@@ -36,7 +39,7 @@ function general(): string {
   agent -f FILE [-n NAME]      runs an agent; takes every option of flume-ng agent
   validate -f FILE             says everything that is wrong with a configuration
   help KIND [TYPE]             lists components, or one component's options; KIND is
-                               ${kinds.map(asArgument).join(', ')}
+                               ${kinds.map(spoken).join(', ')}
   help COMMAND                 lists a command's options
   version                      says which version this is
 `
@@ -45,20 +48,14 @@ function general(): string {
 async function helpOn(what: string, type: string | undefined): Promise<string> {
   const command = commands.get(what)
   if (command && type === undefined) return command()
-  // A kind of two words is written with a hyphen, as one argument.
-  const spoken = what.replaceAll('-', ' ')
-  const kind = kinds.find((word) => spoken === word || spoken === `${word}s`)
+  const kind = kinds.find((word) => [word, `${word}s`, spoken(word)].includes(what))
   if (!kind) {
-    const names = kinds.map(asArgument)
-    const hint = didYouMean(what, [...names, ...commands.keys()]) ?? `there are ${names.join(', ')}`
+    const hint =
+      didYouMean(what, [...kinds.map(spoken), ...commands.keys()]) ?? `there are ${kinds.map(spoken).join(', ')}`
     throw new FlumeError('USAGE', `there is no help on "${what}"`, { hint })
   }
   const specs = components.filter((spec) => spec.kind === kind)
   return type === undefined ? listOf(specs) : describeForTerminal(await findSpec(kind, type, specs))
-}
-
-function asArgument(kind: string): string {
-  return kind.replaceAll(' ', '-')
 }
 
 function listOf(specs: readonly ComponentSpec[]): string {

@@ -8,7 +8,7 @@ export function referencePages(specs: readonly Described[]): ReadonlyMap<string,
   for (const kind of kinds) {
     lines.push(`## ${kind}`, '')
     for (const spec of specs.filter((one) => one.kind === kind)) {
-      const name = `${kind}-${spec.type.replaceAll(/[^\w.-]/g, '_')}.md`
+      const name = `${kind.replaceAll(' ', '-')}-${spec.type.replaceAll(/[^\w.-]/g, '_')}.md`
       pages.set(name, describeAsPage(spec))
       lines.push(`- [${spec.type}](${name}): ${spec.summary}`)
     }

@@ -1,16 +1,18 @@
 import { memory } from '../../src/agent/channel/memory.ts'
-import type { AgentModel, ChannelModel, SinkModel, SourceModel } from '../../src/agent/config/model.ts'
+import type { AgentModel, ChannelModel, SinkGroupModel, SinkModel, SourceModel } from '../../src/agent/config/model.ts'
 import {
   defineSink,
   defineSource,
   type EventBatch,
   type Sink,
+  type SinkProcessorSpec,
   type SinkSpec,
   type SourceContext,
   type SourceSpec,
 } from '../../src/agent/contract.ts'
 import { replicating } from '../../src/agent/selector/replicating.ts'
 import { textsOf } from './batches.ts'
+import { readOptions } from './read-options.ts'
 
 /** A source that does as the test says, through its context. */
 export class HandSource {
@@ -47,6 +49,9 @@ export class RecordingSink implements Sink {
   failure: Error | undefined
   attempts = 0
   stopped = false
+  /** How often `start` was called, and what it throws while it is set. */
+  starts = 0
+  startFailure: Error | undefined
 
   readonly spec: SinkSpec = defineSink({
     type: 'recording',
@@ -55,6 +60,11 @@ export class RecordingSink implements Sink {
     options: {},
     create: () => this,
   })
+
+  async start(): Promise<void> {
+    this.starts++
+    if (this.startFailure) throw this.startFailure
+  }
 
   async write(batch: EventBatch): Promise<void> {
     this.attempts++
@@ -114,4 +124,19 @@ export function agentModel(
   parts: Omit<AgentModel, 'name' | 'groups'> & Partial<Pick<AgentModel, 'groups'>>,
 ): AgentModel {
   return { name: 'a1', groups: [], ...parts }
+}
+
+export function groupModel(
+  name: string,
+  spec: SinkProcessorSpec,
+  sinks: string[],
+  texts: Readonly<Record<string, unknown>> = {},
+): SinkGroupModel {
+  return {
+    name,
+    spec,
+    sinks,
+    options: { ...readOptions(spec), ...texts },
+    fingerprint: `${name} ${spec.type} ${JSON.stringify(texts)}`,
+  }
 }

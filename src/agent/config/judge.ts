@@ -444,6 +444,19 @@ class Judge {
         hint: didYouMean(sink, sinks) ?? `they are ${sinks.join(', ')}`,
       })
     }
+    const pulled = sinks.filter((name) => {
+      const part = this.#sinks.get(name)?.part
+      return part !== undefined && (part.spec as SinkSpec).pulled?.(part.options as never) === true
+    })
+    if (sinks.length > 1 && pulled.length > 0) {
+      report.error(keys.values.get('sinks') ?? keys.place, {
+        code: 'pulled-sink',
+        path: `${path}sinks`,
+        message: `${list(pulled)} is emptied by its reader, and no processor decides when`,
+        hint: 'leave it out of the group, so that it runs alone',
+      })
+      return false
+    }
     const { min = 1, max = Number.POSITIVE_INFINITY } = spec.sinkCount ?? {}
     if (sinks.length >= min && sinks.length <= max) return true
     const entry = keys.values.get('sinks') ?? keys.place

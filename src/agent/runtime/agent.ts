@@ -1,13 +1,15 @@
 import type { Clock } from '../../core/clock.ts'
 import { systemClock } from '../../core/clock.ts'
+import { FlumeError } from '../../core/error.ts'
 import { type Random, systemRandom } from '../../core/random.ts'
 import { ChannelCounters, SinkCounters, SourceCounters } from '../../monitor/counters.ts'
 import type { Logger } from '../../monitor/logger.ts'
-import type { AgentModel, ChannelModel, SinkModel, SourceModel } from '../config/model.ts'
+import type { AgentModel, ChannelModel, SinkGroupModel, SinkModel, SourceModel } from '../config/model.ts'
 import type { AgentSettings, Channel } from '../contract.ts'
 import { Complaint } from './complaint.ts'
 import { Delivery } from './delivery.ts'
-import { SinkRunner } from './sink-runner.ts'
+import { PulledDriver, SinkDriver } from './sink-driver.ts'
+import { ProcessorRunner, PulledRunner, type SinkRunner } from './sink-runner.ts'
 import { SourceRunner } from './source-runner.ts'
 
 /** Flume's supervisor tries a failed start again every 3 s (M-03). */
@@ -37,7 +39,7 @@ interface RunningSource {
 interface RunningSink {
   readonly model: SinkModel
   readonly counters: SinkCounters
-  readonly runner: SinkRunner
+  readonly driver: SinkDriver | PulledDriver
 }
 
 /** What went through the agent, for the closing lines. */
@@ -60,6 +62,7 @@ export class Agent {
   readonly #channels = new Map<string, RunningChannel>()
   readonly #sources: RunningSource[] = []
   readonly #sinks: RunningSink[] = []
+  readonly #sinkRunners: SinkRunner[] = []
   readonly #stopStart = new AbortController()
   #starting: Promise<void> | undefined
   #stopping: Promise<void> | undefined
@@ -121,11 +124,9 @@ export class Agent {
     for (const model of this.#model.channels) await this.#startChannel(model)
     if (this.#stopStart.signal.aborted) return
     for (const model of this.#model.sinks) this.#sinks.push(await this.#makeSink(model))
+    await this.#makeSinkRunners()
     for (const model of this.#model.sources) this.#sources.push(await this.#makeSource(model))
-    for (const { counters, runner } of this.#sinks) {
-      counters.startTimeMs = this.#clock.now()
-      runner.start()
-    }
+    for (const runner of this.#sinkRunners) runner.start()
     for (const { counters, runner } of this.#sources) {
       counters.startTimeMs = this.#clock.now()
       runner.start()
@@ -156,16 +157,56 @@ export class Agent {
     const counters = new SinkCounters()
     const context = { ...this.#contextOf(model.name), counters }
     const { channel } = this.#channels.get(model.channel) as RunningChannel
-    const runner = new SinkRunner({
+    const sink = await model.spec.create(model.options, context)
+    const parts = {
+      name: model.name,
       clock: this.#clock,
       log: context.log,
-      sink: await model.spec.create(model.options, context),
       channel,
       counters,
       batchLimit: model.batchLimit,
       onDelivered: () => this.#noteDelivery(),
-    })
-    return { model, counters, runner }
+    }
+    const driver = 'serve' in sink ? new PulledDriver({ ...parts, sink }) : new SinkDriver({ ...parts, sink })
+    return { model, counters, driver }
+  }
+
+  async #makeSinkRunners(): Promise<void> {
+    const grouped = new Set(this.#model.groups.flatMap(({ sinks }) => sinks))
+    for (const { model, driver } of this.#sinks) {
+      if (!grouped.has(model.name)) this.#sinkRunners.push(await this.#runnerOf([driver]))
+    }
+    for (const group of this.#model.groups) {
+      const drivers = group.sinks.map(
+        (name) => (this.#sinks.find(({ model }) => model.name === name) as RunningSink).driver,
+      )
+      this.#sinkRunners.push(await this.#runnerOf(drivers, group))
+    }
+  }
+
+  async #runnerOf(drivers: readonly (SinkDriver | PulledDriver)[], group?: SinkGroupModel): Promise<SinkRunner> {
+    const pulled = drivers.find((driver) => driver instanceof PulledDriver)
+    if (pulled) {
+      if (drivers.length === 1) return new PulledRunner(pulled)
+      throw new FlumeError(
+        'UNSUPPORTED',
+        `group ${group?.name} has a sink that is asked by its peer and cannot be driven`,
+      )
+    }
+    const driven = drivers as readonly SinkDriver[]
+    const [first] = driven
+    return new ProcessorRunner({
+      clock: this.#clock,
+      drivers: driven,
+      complaint: group && new Complaint(this.#parts.log.child(group.name), this.#clock),
+      makeProcessor: (signal) =>
+        group
+          ? group.spec.create(group.options, {
+              ...this.#contextOf(group.name),
+              sinks: driven.map((driver) => driver.driven(signal, `group ${group.name} goes on without it`)),
+            })
+          : (first as SinkDriver).driven(signal, 'the events stay in the channel, trying again'),
+    }).prepare()
   }
 
   async #makeSource(model: SourceModel): Promise<RunningSource> {
@@ -210,9 +251,10 @@ export class Agent {
       }),
     )
     await this.#drain(drainMs)
+    await Promise.all(this.#sinkRunners.map((runner) => runner.stop()))
     await Promise.all(
-      this.#sinks.map(async ({ counters, runner }) => {
-        await runner.stop()
+      this.#sinks.map(async ({ counters, driver }) => {
+        await driver.stop()
         counters.stopTimeMs = this.#clock.now()
       }),
     )

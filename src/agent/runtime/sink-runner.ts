@@ -1,126 +1,100 @@
 import { Backoff } from '../../core/backoff.ts'
 import type { Clock } from '../../core/clock.ts'
-import { explain, FlumeError, isAbort } from '../../core/error.ts'
-import type { EventBatch } from '../../core/event-batch.ts'
-import type { SinkCounters } from '../../monitor/counters.ts'
-import type { Logger } from '../../monitor/logger.ts'
-import type { Channel, PulledSink, Sink } from '../contract.ts'
-import { Complaint } from './complaint.ts'
+import { FlumeError } from '../../core/error.ts'
+import type { SinkProcessor } from '../contract.ts'
+import type { Complaint } from './complaint.ts'
+import type { PulledDriver, SinkDriver } from './sink-driver.ts'
 
 /** Flume's sink runner: n × 1 s after a back-off, 5 s at most and after any other failure (M-06). */
 const backoffIncrementMs = 1000
 const backoffMaxMs = 5000
 
-export interface SinkRunnerParts {
-  readonly clock: Clock
-  readonly log: Logger
-  readonly sink: Sink | PulledSink
-  readonly channel: Channel
-  readonly counters: SinkCounters
-  /** Where the channel's transactionCapacity is below the sink's own batch size. */
-  readonly batchLimit: number | undefined
-  /** Called after each delivered batch. */
-  readonly onDelivered: () => void
+/** What drives sinks until it is stopped; the sinks stay open then. */
+export interface SinkRunner {
+  start(): void
+  /** Resolves when the batch under way is finished. */
+  stop(): Promise<void>
 }
 
-/** Moves batches from a channel to a sink until it is stopped. */
-export class SinkRunner {
-  readonly #parts: SinkRunnerParts
+export interface ProcessorRunnerParts {
+  readonly clock: Clock
+  /** The sinks that are driven; all are opened at the start, also those that are not needed at first (K-11). */
+  readonly drivers: readonly SinkDriver[]
+  /** Makes the processor over sinks that give up their wait for events when the signal aborts. */
+  readonly makeProcessor: (signal: AbortSignal) => SinkProcessor | Promise<SinkProcessor>
+  /** Where it is said that a whole group failed; a sink says its own failures itself. */
+  readonly complaint: Complaint | undefined
+}
+
+/** Runs one processor round after round. */
+export class ProcessorRunner implements SinkRunner {
+  readonly #parts: ProcessorRunnerParts
   readonly #stop = new AbortController()
-  readonly #complaint: Complaint
+  #processor: SinkProcessor | undefined
   #running: Promise<void> | undefined
 
-  constructor(parts: SinkRunnerParts) {
+  constructor(parts: ProcessorRunnerParts) {
     this.#parts = parts
-    this.#complaint = new Complaint(parts.log, parts.clock)
+  }
+
+  /** Makes the processor; rejects what its `create` throws. */
+  async prepare(): Promise<this> {
+    this.#processor = await this.#parts.makeProcessor(this.#stop.signal)
+    return this
   }
 
   start(): void {
-    const { sink } = this.#parts
-    this.#running ??= 'serve' in sink ? this.#serve(sink) : this.#drive(sink)
+    const processor = this.#processor
+    if (!processor) throw new FlumeError('INVALID_STATE', 'the sink processor is not made yet')
+    this.#running ??= this.#drive(processor)
   }
 
-  /** Finishes the batch under way, then closes the sink. */
   async stop(): Promise<void> {
     this.#stop.abort()
     await this.#running
   }
 
-  async #drive(sink: Sink): Promise<void> {
-    const { clock, channel, counters, log } = this.#parts
+  async #drive(processor: SinkProcessor): Promise<void> {
+    const { clock, complaint } = this.#parts
     const { signal } = this.#stop
     const backoff = new Backoff(backoffIncrementMs, backoffMaxMs)
-    const max = Math.min(sink.batchSize, this.#parts.batchLimit ?? sink.batchSize)
-    let started = sink.start === undefined
+    // What cannot be opened now is tried again, and complained about, when it is that sink's turn.
+    for (const driver of this.#parts.drivers) void driver.start().catch(() => undefined)
     while (!signal.aborted) {
       try {
-        if (!started) {
-          await sink.start?.()
-          started = true
-        }
-        await sink.connect?.()
-        const taken = await channel.take(max, (batch) => this.#write(sink, batch, max), signal)
-        if (taken === undefined && !signal.aborted) counters.batchEmpty++
-        backoff.reset()
+        const beganMs = clock.monotonic()
+        const processed = await processor.process()
+        if (processed === 'ready') complaint?.worked('delivers again')
+        // A round that found nothing has mostly waited for events as long as the channel says; one that has not
+        // (keep-alive = 0) must not spin.
+        if (processed === 'ready' || clock.monotonic() - beganMs >= backoffIncrementMs) backoff.reset()
+        else await clock.sleep(backoff.next(), signal).catch(() => undefined)
       } catch (error) {
-        if (signal.aborted && isAbort(error)) break
+        if (signal.aborted) return
+        complaint?.failed(error, 'the events stay in the channel, trying again')
         const again = error instanceof FlumeError && error.retry
-        this.#complaint.failed(error, 'the events stay in the channel, trying again')
         await clock.sleep(again ? backoff.next() : backoffMaxMs, signal).catch(() => undefined)
       }
     }
-    try {
-      await sink.stop?.()
-    } catch (error) {
-      log.error(`while stopping: ${explain(error)}`)
-    }
+  }
+}
+
+/** Serves one sink whose peer pulls. */
+export class PulledRunner implements SinkRunner {
+  readonly #driver: PulledDriver
+  readonly #stop = new AbortController()
+  #running: Promise<void> | undefined
+
+  constructor(driver: PulledDriver) {
+    this.#driver = driver
   }
 
-  async #write(sink: Sink, batch: EventBatch, max: number): Promise<true> {
-    const { counters } = this.#parts
-    counters.eventDrainAttempt += batch.count
-    try {
-      await sink.write(batch)
-    } catch (error) {
-      counters.eventWriteFail++
-      throw error
-    }
-    counters.eventDrainSuccess += batch.count
-    if (batch.count >= max) counters.batchComplete++
-    else counters.batchUnderflow++
-    this.#complaint.worked('delivers again')
-    // The take commits when this returns; whoever waits for an empty channel looks after that.
-    setImmediate(this.#parts.onDelivered)
-    return true
+  start(): void {
+    this.#running ??= this.#driver.serve(this.#stop.signal, backoffMaxMs)
   }
 
-  async #serve(sink: PulledSink): Promise<void> {
-    const { clock, channel, counters } = this.#parts
-    const { signal } = this.#stop
-    const lending: Pick<Channel, 'take' | 'transactionCapacity'> = {
-      transactionCapacity: channel.transactionCapacity,
-      take: (max, use, takeSignal) =>
-        channel.take(
-          max,
-          async (batch) => {
-            counters.eventDrainAttempt += batch.count
-            const result = await use(batch)
-            counters.eventDrainSuccess += batch.count
-            setImmediate(this.#parts.onDelivered)
-            return result
-          },
-          takeSignal,
-        ),
-    }
-    while (!signal.aborted) {
-      try {
-        await sink.serve(lending, signal)
-        return
-      } catch (error) {
-        if (signal.aborted) return
-        this.#complaint.failed(error, `trying again every ${backoffMaxMs / 1000} s`)
-        await clock.sleep(backoffMaxMs, signal).catch(() => undefined)
-      }
-    }
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    await this.#running
   }
 }

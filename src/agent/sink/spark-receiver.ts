@@ -39,6 +39,7 @@ export const sparkReceiver = defineSink({
   summary: "Feeds Spark Streaming's Flume receivers: those that poll, or those that listen.",
   options,
   batchSizeOption: 'batch-size',
+  pulled: ({ mode }) => mode === 'pull',
   check,
   describe: (values) => `${values.mode} ${values.hostname}:${values.port}`,
   create: (values, context) =>

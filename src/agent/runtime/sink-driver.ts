@@ -1,0 +1,176 @@
+import type { Clock } from '../../core/clock.ts'
+import { explain, isAbort } from '../../core/error.ts'
+import type { EventBatch } from '../../core/event-batch.ts'
+import type { SinkCounters } from '../../monitor/counters.ts'
+import type { Logger } from '../../monitor/logger.ts'
+import type { ComponentHealth } from '../../monitor/snapshot.ts'
+import type { Channel, DrivenSink, Processed, PulledSink, Sink } from '../contract.ts'
+import { Complaint } from './complaint.ts'
+
+export interface SinkDriverParts<S> {
+  readonly name: string
+  readonly clock: Clock
+  readonly log: Logger
+  readonly sink: S
+  readonly channel: Channel
+  readonly counters: SinkCounters
+  /** Where the channel's transactionCapacity is below the sink's own batch size. */
+  readonly batchLimit: number | undefined
+  /** Called after each delivered batch. */
+  readonly onDelivered: () => void
+}
+
+type State = ComponentHealth['state']
+
+/** One sink at work: a call takes one batch and writes it. It outlives the runner, so that a group can be changed around it. */
+export class SinkDriver {
+  readonly #parts: SinkDriverParts<Sink>
+  readonly #complaint: Complaint
+  #starting: Promise<void> | undefined
+  #state: State = 'starting'
+  #problem: string | undefined
+
+  constructor(parts: SinkDriverParts<Sink>) {
+    this.#parts = parts
+    this.#complaint = new Complaint(parts.log, parts.clock)
+  }
+
+  get health(): { readonly state: State; readonly problem?: string } {
+    return this.#problem === undefined ? { state: this.#state } : { state: this.#state, problem: this.#problem }
+  }
+
+  /** Opens the sink, once; after a rejection the next call tries again. */
+  start(): Promise<void> {
+    this.#starting ??= this.#start().catch((error: unknown) => {
+      this.#starting = undefined
+      throw error
+    })
+    return this.#starting
+  }
+
+  /** The sink as a processor sees it; `next` says what becomes of the events when it fails. */
+  driven(signal: AbortSignal, next: string): DrivenSink {
+    return { name: this.#parts.name, process: () => this.#process(signal, next) }
+  }
+
+  /** Closes the sink; nothing may be under way. */
+  async stop(): Promise<void> {
+    await this.#starting?.catch(() => undefined)
+    this.#state = 'stopped'
+    this.#problem = undefined
+    try {
+      await this.#parts.sink.stop?.()
+    } catch (error) {
+      this.#parts.log.error(`while stopping: ${explain(error)}`)
+    }
+  }
+
+  async #start(): Promise<void> {
+    await this.#parts.sink.start?.()
+    this.#parts.counters.startTimeMs = this.#parts.clock.now()
+    this.#state = 'running'
+  }
+
+  async #process(signal: AbortSignal, next: string): Promise<Processed> {
+    const { sink, channel, counters } = this.#parts
+    const max = Math.min(sink.batchSize, this.#parts.batchLimit ?? sink.batchSize)
+    let step: 'open' | 'take' | 'write' = 'open'
+    try {
+      await this.start()
+      await sink.connect?.()
+      step = 'take'
+      const write = (batch: EventBatch): Promise<true> => {
+        step = 'write'
+        return this.#write(batch, max)
+      }
+      const taken = await channel.take(max, write, signal)
+      this.#state = 'running'
+      this.#problem = undefined
+      if (taken) return 'ready'
+      if (!signal.aborted) counters.batchEmpty++
+      return 'backoff'
+    } catch (error) {
+      if (signal.aborted && isAbort(error)) return 'backoff'
+      if ((step as string) === 'take') counters.channelReadFail++
+      this.#state = 'failing'
+      this.#problem = explain(error)
+      this.#complaint.failed(error, next)
+      throw error
+    }
+  }
+
+  async #write(batch: EventBatch, max: number): Promise<true> {
+    const { sink, counters, onDelivered } = this.#parts
+    counters.eventDrainAttempt += batch.count
+    try {
+      await sink.write(batch)
+    } catch (error) {
+      counters.eventWriteFail++
+      throw error
+    }
+    counters.eventDrainSuccess += batch.count
+    if (batch.count >= max) counters.batchComplete++
+    else counters.batchUnderflow++
+    this.#complaint.worked('delivers again')
+    // The take commits when this returns; whoever waits for an empty channel looks after that.
+    setImmediate(onDelivered)
+    return true
+  }
+}
+
+/** A sink whose peer pulls, served until it is stopped. */
+export class PulledDriver {
+  readonly #parts: SinkDriverParts<PulledSink>
+  #state: State = 'starting'
+  #problem: string | undefined
+
+  constructor(parts: SinkDriverParts<PulledSink>) {
+    this.#parts = parts
+  }
+
+  get health(): { readonly state: State; readonly problem?: string } {
+    return this.#problem === undefined ? { state: this.#state } : { state: this.#state, problem: this.#problem }
+  }
+
+  /** Serves until the signal aborts, again after `pauseMs` when it fails. Never rejects. */
+  async serve(signal: AbortSignal, pauseMs: number): Promise<void> {
+    const { clock, log, sink, channel, counters } = this.#parts
+    const complaint = new Complaint(log, clock)
+    const lending: Pick<Channel, 'take' | 'transactionCapacity'> = {
+      transactionCapacity: channel.transactionCapacity,
+      take: (max, use, takeSignal) => channel.take(max, (batch) => this.#lend(batch, use), takeSignal),
+    }
+    counters.startTimeMs = clock.now()
+    while (!signal.aborted) {
+      try {
+        this.#state = 'running'
+        await sink.serve(lending, signal)
+        break
+      } catch (error) {
+        if (signal.aborted) break
+        this.#state = 'failing'
+        this.#problem = explain(error)
+        complaint.failed(error, `trying again every ${pauseMs / 1000} s`)
+        await clock.sleep(pauseMs, signal).catch(() => undefined)
+      }
+    }
+    this.#state = 'stopped'
+    this.#problem = undefined
+  }
+
+  /** Serving has ended before: there is nothing left to close. */
+  async stop(): Promise<void> {
+    this.#state = 'stopped'
+  }
+
+  async #lend<T>(batch: EventBatch, use: (batch: EventBatch) => Promise<T>): Promise<T> {
+    const { counters, onDelivered } = this.#parts
+    counters.eventDrainAttempt += batch.count
+    const result = await use(batch)
+    counters.eventDrainSuccess += batch.count
+    this.#problem = undefined
+    this.#state = 'running'
+    setImmediate(onDelivered)
+    return result
+  }
+}
