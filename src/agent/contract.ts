@@ -283,6 +283,8 @@ export interface SinkProcessorSpec<S extends OptionTable = OptionTable> extends 
   readonly kind: 'sink processor'
   /** How many sinks a group must have for it; one or more when left out. */
   readonly sinkCount?: { readonly min?: number; readonly max?: number }
+  /** Sinks that the options name; the configuration finds those that are not in the group. */
+  sinksNamed?(options: Options<S>): readonly { readonly option: string; readonly sink: string }[]
   create(options: Options<S>, context: SinkProcessorContext): SinkProcessor | Promise<SinkProcessor>
 }
 

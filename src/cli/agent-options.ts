@@ -2,7 +2,9 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command, CommanderError, Option } from 'commander'
+import { type Credentials, isHttpAddress, withoutUser } from '../agent/config/http-text.ts'
 import type { Mode } from '../agent/config/load.ts'
+import { decodeProperties, parseProperties } from '../codec/properties.ts'
 import { FlumeError } from '../core/error.ts'
 import type { LogLevel } from '../monitor/logger.ts'
 import { parseFlumeEnv } from './flume-env.ts'
@@ -12,8 +14,12 @@ import { mountOf } from './mount.ts'
 export interface AgentOptions {
   /** Undefined: the files' only agent. */
   readonly name: string | undefined
-  /** Properties files in the order given; at least one. */
+  /** Properties files and HTTP addresses in the order given; at least one. */
   readonly files: readonly string[]
+  /** For the addresses among the files. */
+  readonly credentials: Credentials | undefined
+  /** Where a copy of the configuration that ran last is kept (C-33). */
+  readonly backupDirectory: string | undefined
   readonly confDirectory: string | undefined
   /** `-Dkey=value`, the command line's before those of flume-env.sh. */
   readonly properties: ReadonlyMap<string, string>
@@ -47,8 +53,9 @@ export interface HelpWanted {
 export async function readAgentOptions(
   argv: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
+  optionsFile = '/etc/flume/flume.opts',
 ): Promise<AgentOptions | HelpWanted> {
-  const parsed = parseAgentOptions(argv, env)
+  const parsed = parseAgentOptions(await withOptionsFile(argv, optionsFile), env)
   if ('help' in parsed || parsed.confDirectory === undefined) return parsed
   const file = join(parsed.confDirectory, 'flume-env.sh')
   let script: string
@@ -67,6 +74,39 @@ export async function readAgentOptions(
     logLevel: logLevelOf(merged),
     warnings: [...parsed.warnings, ...warnings],
   }
+}
+
+/**
+ * The arguments with those of `flume.opts` before them (L-07): a properties file whose keys are names of options. An
+ * option of the command line takes the place of the file's. Only Flume's own options count there.
+ */
+async function withOptionsFile(argv: readonly string[], file: string): Promise<readonly string[]> {
+  let bytes: Uint8Array
+  try {
+    bytes = await readFile(file)
+  } catch {
+    // Flume: what cannot be read is not there.
+    return argv
+  }
+  const command = agentCommand()
+  const given = withLongNames(argv)
+  const added: string[] = []
+  for (const { key, value } of parseProperties(decodeProperties(bytes)).entries) {
+    const name = withLongNames([`-${key}`])[0]
+    const option = command.options.find(({ long, short }) => name === long || `-${key}` === short)
+    if (!option?.long) throw new FlumeError('USAGE', `${file}: there is no option "${key}"`)
+    const { long, short } = option
+    const isGiven = given.some(
+      (word) =>
+        word === long || word.startsWith(`${long}=`) || (short && word.startsWith(short) && !word.startsWith('--')),
+    )
+    if (isGiven) continue
+    // A switch without a value counts when its value is one of these, as for Flume's option parser.
+    if (!option.required) {
+      if (/^(yes|true|1)$/i.test(value.trim())) added.push(long)
+    } else added.push(`${long}=${value.trim()}`)
+  }
+  return [...added, ...argv]
 }
 
 /** As `readAgentOptions`, without looking at any file. Throws USAGE. */
@@ -95,11 +135,14 @@ export function parseAgentOptions(
   return {
     name: given.name,
     files,
+    credentials: credentialsOf(given),
+    backupDirectory: given.backupDirectory,
     confDirectory: given.conf,
     properties,
     env,
     reload: given.reloadConf,
-    pollIntervalMs: given.pollInterval * 1000,
+    // A server is asked less often than a file is looked at (R-06).
+    pollIntervalMs: (given.pollInterval ?? (files.some(isHttpAddress) ? 300 : 30)) * 1000,
     mounts: new Map(given.mount.map(mountOf)),
     mode: given.strict ? 'strict' : given.lenient ? 'lenient' : 'normal',
     console: given.console,
@@ -119,7 +162,7 @@ interface GivenOptions {
   readonly D: readonly string[]
   readonly property: readonly string[]
   readonly reloadConf: boolean
-  readonly pollInterval: number
+  readonly pollInterval: number | undefined
   readonly mount: readonly string[]
   readonly strict: boolean
   readonly lenient: boolean
@@ -145,11 +188,8 @@ const meaningless: readonly (readonly [option: keyof GivenOptions, why: string])
   ['X', '-X… is ignored: there is no Java machine; NODE_OPTIONS=--max-old-space-size=MB limits the memory'],
   ['jvm', '-agentlib…, -agentpath… and -javaagent… are ignored: there is no Java machine'],
   ['zkBasePath', '--zkBasePath is ignored: configurations in ZooKeeper are not read'],
-  ['authProvider', '--auth-provider is ignored: configurations are read from files only'],
-  ['confProvider', '--conf-provider is ignored: configurations are read from properties files only'],
-  ['confUser', '--conf-user is ignored: configurations are read from files only'],
-  ['confPassword', '--conf-password is ignored: configurations are read from files only'],
-  ['backupDirectory', '--backup-directory is ignored: a file that does not validate changes nothing, no copy is kept'],
+  ['authProvider', '--auth-provider is ignored: servers are asked with --conf-user and --conf-password'],
+  ['confProvider', '--conf-provider is ignored: configurations are read from properties files and HTTP addresses only'],
 ]
 
 /** The command with its options, for parsing and for help. */
@@ -162,14 +202,14 @@ export function agentCommand(): Command {
       .configureHelp({ optionDescription: ({ description }) => description })
       .configureOutput({ writeOut: () => undefined, writeErr: () => undefined })
       .option('-f, --conf-file <file>', 'properties file; repeatable, later ones win', many, [])
-      .option('-u, --conf-uri <uri>', 'the same as a file: address; repeatable', many, [])
+      .option('-u, --conf-uri <uri>', 'the same as a file: or http(s): address; repeatable', many, [])
       .option('-n, --name <name>', "the agent's name; may be left out when the file defines one agent")
       .option('-c, --conf <dir>', 'folder with flume-env.sh')
       .option('-D <key=value>', 'a system property, such as -Dflume.monitoring.type=http', many, [])
       // The launcher for Windows spells it so.
       .addOption(new Option('--property <key=value>').hideHelp().argParser<readonly string[]>(many).default([]))
       .option('--no-reload-conf', 'do not look for changes of the file')
-      .option('-i, --poll-interval <seconds>', 'how often to look for changes, 30 when left out', wholeSeconds, 30)
+      .option('-i, --poll-interval <seconds>', 'how often to look for changes; 30, or 300 over HTTP', wholeSeconds)
       .option('--mount <url=path>', 'serve an address from a local folder; repeatable', many, [])
       .option('--strict', 'take warnings for errors', false)
       .option('--lenient', 'leave out what is wrong and run the rest, as Flume does', false)
@@ -183,9 +223,9 @@ export function agentCommand(): Command {
       .addOption(new Option('--jvm <option>').hideHelp().argParser<readonly string[]>(many).default([]))
       .option('-a, --auth-provider <class>', 'ignored')
       .option('--conf-provider <class>', 'ignored (also -prov)')
-      .option('--conf-user <user>', 'ignored (also -user)')
-      .option('--conf-password <password>', 'ignored (also -pwd)')
-      .option('-b, --backup-directory <dir>', 'ignored')
+      .option('--conf-user <user>', 'for the HTTP server of --conf-uri (also -user)')
+      .option('--conf-password <password>', 'for the HTTP server of --conf-uri (also -pwd)')
+      .option('-b, --backup-directory <dir>', 'keep a copy of what runs, for a start when nothing can be read')
       .allowExcessArguments(false)
   )
 }
@@ -214,23 +254,24 @@ function refuse({ zkConnString }: GivenOptions): void {
   })
 }
 
-/** The file a `file:` address or a plain path names. */
+function credentialsOf({ confUser, confPassword }: GivenOptions): Credentials | undefined {
+  if (confUser === undefined && confPassword === undefined) return undefined
+  return { user: confUser ?? '', password: confPassword ?? '' }
+}
+
+/** The file a `file:` address or a plain path names; an HTTP address as it is. */
 function fileOfUri(uri: string): string {
   if (!/^[a-z][a-z0-9+.-]+:/i.test(uri)) return uri
+  if (isHttpAddress(uri) && URL.canParse(uri)) return uri
   const hint = 'fetch it to a file and give that with -f'
   if (!uri.toLowerCase().startsWith('file:')) {
-    throw new FlumeError('USAGE', `${withoutUser(uri)}: only file: addresses are read`, { hint })
+    throw new FlumeError('USAGE', `${withoutUser(uri)}: only file: and http(s): addresses are read`, { hint })
   }
   try {
     return fileURLToPath(uri)
   } catch (thrown) {
     throw new FlumeError('USAGE', `${uri} is no file: address`, { cause: thrown, hint })
   }
-}
-
-/** An address may carry a password, which is nobody's to read. */
-function withoutUser(uri: string): string {
-  return uri.replace(/\/\/[^/@]*@/, '//')
 }
 
 function propertyOf(setting: string): readonly [string, string] {

@@ -1,4 +1,5 @@
-import { type LoadedAgent, loadAgent } from '../agent/config/load.ts'
+import type { LoadedAgent } from '../agent/config/load.ts'
+import { ConfigSource } from '../agent/config/source.ts'
 import { Agent } from '../agent/runtime/agent.ts'
 import { describeFlows, describeSummary } from '../agent/runtime/flows.ts'
 import { systemClock } from '../core/clock.ts'
@@ -19,13 +20,16 @@ export const agent: Verb = async (argv, terminal) => {
     return 0
   }
   for (const warning of options.warnings) terminal.stderr.write(`flume-ts: ${warning}\n`)
-  const loaded = await loadAgent({
+  const source = new ConfigSource({
     files: options.files,
     agentName: options.name,
+    credentials: options.credentials,
+    backupDirectory: options.backupDirectory,
     env: options.env,
     systemProperties: options.properties,
     mode: options.mode,
   })
+  const loaded = await source.load()
   for (const finding of loaded.findings) terminal.stderr.write(`${formatFinding(finding)}\n`)
   if (!loaded.model) {
     terminal.stderr.write('flume-ts: nothing was started\n')

@@ -90,10 +90,14 @@ function asText(models: readonly AgentModel[], findings: readonly Finding[]): st
   const lines = findings.map((found) => escapeControls(formatFinding(found)))
   const misspelt = findings.filter(({ code }) => code === 'misspelt-key').length
   if (misspelt > 0) lines.push(`${plural(misspelt, 'key looks', 'keys look')} misspelt and has no effect`)
-  for (const { name, sources, channels, sinks } of models) {
-    lines.push(
-      `agent ${name}: ${plural(sources.length, 'source')}, ${plural(channels.length, 'channel')}, ${plural(sinks.length, 'sink')} would run`,
-    )
+  for (const { name, sources, channels, sinks, groups } of models) {
+    const counts = [
+      plural(sources.length, 'source'),
+      plural(channels.length, 'channel'),
+      plural(sinks.length, 'sink'),
+      ...(groups.length > 0 ? [plural(groups.length, 'sink group')] : []),
+    ]
+    lines.push(`agent ${name}: ${counts.join(', ')} would run`)
   }
   lines.push(summary(findings))
   return `${lines.join('\n')}\n`
@@ -112,11 +116,12 @@ function summary(findings: readonly Finding[]): string {
 function asJson(models: readonly AgentModel[], findings: readonly Finding[]): unknown {
   return {
     ok: !hasError(findings),
-    agents: models.map(({ name, sources, channels, sinks }) => ({
+    agents: models.map(({ name, sources, channels, sinks, groups }) => ({
       name,
       sources: sources.map((one) => ({ name: one.name, type: one.spec.type, channels: one.channels })),
       channels: channels.map((one) => ({ name: one.name, type: one.spec.type })),
       sinks: sinks.map((one) => ({ name: one.name, type: one.spec.type, channel: one.channel })),
+      groups: groups.map((one) => ({ name: one.name, type: one.spec.type, sinks: one.sinks })),
     })),
     findings,
   }

@@ -198,3 +198,18 @@ class LineReader {
     this.#lineStart = this.#at
   }
 }
+
+/** Entries as a properties file: one line each, everything but printable ASCII escaped, so that any reader reads it. */
+export function formatProperties(entries: Iterable<readonly [key: string, value: string]>): string {
+  let text = ''
+  for (const [key, value] of entries) text += `${escape(key, true)}=${escape(value, false)}\n`
+  return text
+}
+
+function escape(text: string, isKey: boolean): string {
+  // Blanks count everywhere in a key, and at the start of a value only.
+  const special = isKey ? /[\\=:#! ]/g : /\\|^ +/g
+  return text
+    .replaceAll(special, (found) => found.replaceAll(/./g, '\\$&'))
+    .replaceAll(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}

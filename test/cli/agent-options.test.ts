@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { type AgentOptions, parseAgentOptions, readAgentOptions } from '../../src/cli/agent-options.ts'
 import { FlumeError } from '../../src/core/error.ts'
@@ -43,6 +43,22 @@ describe('what is asked for', () => {
     ['several files, in their order (L-07, C-30)', '-f a -f b --conf-file c', { files: ['a', 'b', 'c'] }],
     ['a file address (L-07)', '-u file:///etc/flume/a%20b.properties', { files: ['/etc/flume/a b.properties'] }],
     ['a plain path as an address (L-07)', '--conf-uri conf/a.properties', { files: ['conf/a.properties'] }],
+    [
+      'an HTTP address, asked every five minutes, with credentials and a folder for a copy (L-07, C-32, C-33, R-06)',
+      '-u https://conf/a1.properties -user admin -pwd pass -b /var/backup',
+      {
+        files: ['https://conf/a1.properties'],
+        pollIntervalMs: 300_000,
+        credentials: { user: 'admin', password: 'pass' },
+        backupDirectory: '/var/backup',
+        warnings: [],
+      },
+    ],
+    [
+      'an HTTP address with a poll interval of its own (L-07)',
+      '-u http://conf/a1 -i 10',
+      { files: ['http://conf/a1'], pollIntervalMs: 10_000, credentials: undefined },
+    ],
     [
       'system properties (L-02)',
       '-f x -Dflume.monitoring.type=http -Da=b=c -Dempty',
@@ -96,9 +112,6 @@ describe('an option that means nothing here says so in one line and stops nothin
     ['-p /flume', /^--zkBasePath is ignored/],
     ['-a com.example.Auth', /^--auth-provider is ignored/],
     ['-prov com.example.Provider', /^--conf-provider is ignored/],
-    ['-user admin', /^--conf-user is ignored/],
-    ['-pwd s3cret', /^--conf-password is ignored/],
-    ['-b /var/backup', /^--backup-directory is ignored/],
   ]
   for (const [line, warning] of cases) {
     it(`${line} (L-02, L-07)`, () => {
@@ -119,7 +132,7 @@ describe('a wrong command line is refused with what to do', () => {
     ['-f x --nome a1', /unknown option '--nome'/, /--help/],
     ['-f x stray', /too many arguments/, /--help/],
     ['-f', /argument missing/, /--help/],
-    ['-u http://user:s3cret@conf/a1', /^http:\/\/conf\/a1: only file: addresses/, /with -f/],
+    ['-u ftp://user:s3cret@conf/a1', /^ftp:\/\/conf\/a1: only file: and http\(s\): addresses/, /with -f/],
     ['-f x -D=1', /-D=1 names no property/, /-Dkey=value/],
     ['-f x --mount ./data', /--mount \.\/data is not URL=PATH/, /hdfs:\/\/namenode/],
     ['-f x --mount hdfs://nn=', /is not URL=PATH/, /hdfs:\/\/namenode/],
@@ -193,5 +206,39 @@ export NOW=$(date)
     const options = await readAgentOptions(['-f', 'x', '-c', join(folder, 'nowhere')], { A: '1' })
     assert.ok(!('help' in options))
     assert.deepEqual([options.env, options.warnings], [{ A: '1' }, []])
+  })
+})
+
+describe('flume.opts (L-07)', () => {
+  const write = (text: string): string => {
+    const file = join(mkdtempSync(join(tmpdir(), 'opts-')), 'flume.opts')
+    writeFileSync(file, text)
+    after(() => rmSync(dirname(file), { recursive: true }))
+    return file
+  }
+  const read = async (line: string, text: string): Promise<AgentOptions> => {
+    const options = await readAgentOptions(line.split(' ').filter(Boolean), {}, write(text))
+    if ('help' in options) throw new Error('help was not asked for')
+    return options
+  }
+
+  it('gives options that the command line leaves out, by long or short name', async () => {
+    const options = await read(
+      '',
+      'name = a1\nconf-uri = http://conf/a1\nno-reload-conf = true\ndryrun = no\nuser = u\n',
+    )
+    assert.deepEqual(
+      [options.name, options.files, options.reload, options.dryRun, options.credentials],
+      ['a1', ['http://conf/a1'], false, false, { user: 'u', password: '' }],
+    )
+  })
+
+  it('gives way to the command line', async () => {
+    const options = await read('-n a2 --conf-file=x', 'n = a1\nconf-file = y\npoll-interval = 5\n')
+    assert.deepEqual([options.name, options.files, options.pollIntervalMs], ['a2', ['x'], 5000])
+  })
+
+  it('is said to be wrong where it names no option', async () => {
+    await assert.rejects(read('-f x', 'nome = a1\n'), /flume\.opts: there is no option "nome"/)
   })
 })

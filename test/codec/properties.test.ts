@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
-import { decodeProperties, parseProperties } from '../../src/codec/properties.ts'
+import fc from 'fast-check'
+import { decodeProperties, formatProperties, parseProperties } from '../../src/codec/properties.ts'
 import { randomCount, randomSeed, randomTexts, trickyTexts } from '../support/tricky-properties.ts'
 
 type Pairs = [string, string][] | null
@@ -110,4 +111,24 @@ describe('the bytes of a properties file', () => {
   for (const [name, bytes, text] of cases) {
     it(name, () => assert.equal(decodeProperties(Uint8Array.from(bytes)), text))
   }
+})
+
+it('what is written reads back the same, and is plain ASCII in any charset (C-33)', () => {
+  const text = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc.string({ unit: fc.constantFrom(...'a =:#!\\\t\n\r\fé\u{1f600}') }),
+  )
+  fc.assert(
+    fc.property(fc.array(fc.tuple(text, text)), (entries) => {
+      const written = formatProperties(entries)
+      assert.match(written, /^[\x20-\x7e\n]*$/)
+      const { entries: read, problems } = parseProperties(written)
+      assert.deepEqual(problems, [])
+      assert.deepEqual(
+        read.map(({ key, value }) => [key, value]),
+        entries,
+      )
+    }),
+    { numRuns: 500 },
+  )
 })

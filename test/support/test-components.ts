@@ -6,6 +6,7 @@ import {
   defineSelector,
   defineSerializer,
   defineSink,
+  defineSinkProcessor,
   defineSource,
 } from '../../src/agent/contract.ts'
 import { bytes, choice, count, flag, list, nested, port, prefix, secret, text } from '../../src/spec/option.ts'
@@ -180,6 +181,36 @@ export const testComponents: readonly ComponentSpec[] = [
     },
     channelsNamed: (options) =>
       Object.entries(options['mapping.']).map(([value, channel]) => ({ option: `mapping.${value}`, channel })),
+    create: unused,
+  }),
+  defineSinkProcessor({
+    type: 'default',
+    aliases: ['org.apache.flume.sink.DefaultSinkProcessor'],
+    summary: 'One sink.',
+    options: {},
+    sinkCount: { max: 1 },
+    create: unused,
+  }),
+  defineSinkProcessor({
+    type: 'failover',
+    aliases: ['org.apache.flume.sink.FailoverSinkProcessor'],
+    summary: 'The first that works.',
+    options: {
+      'priority.': prefix({ doc: 'Larger is preferred.' }),
+      maxpenalty: count({ doc: 'Longest pause.', default: 30000 }),
+    },
+    sinksNamed: (options) => Object.keys(options['priority.']).map((sink) => ({ option: `priority.${sink}`, sink })),
+    create: unused,
+  }),
+  defineSinkProcessor({
+    type: 'load_balance',
+    aliases: ['org.apache.flume.sink.LoadBalancingSinkProcessor'],
+    summary: 'In turn.',
+    options: {
+      selector: text({ doc: 'How.', default: 'round_robin' }),
+      backoff: flag({ doc: 'Leave out what failed.', default: false }),
+    },
+    sinkCount: { min: 2 },
     create: unused,
   }),
   defineInterceptor({

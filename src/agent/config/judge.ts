@@ -2,9 +2,16 @@ import type { Place } from '../../spec/finding.ts'
 import { didYouMean } from '../../spec/nearest.ts'
 import type { RawValue } from '../../spec/option.ts'
 import { suggestKey } from '../../spec/read.ts'
-import type { ChannelSpec, InterceptorSpec, SelectorSpec, SinkSpec, SourceSpec } from '../contract.ts'
+import type {
+  ChannelSpec,
+  InterceptorSpec,
+  SelectorSpec,
+  SinkProcessorSpec,
+  SinkSpec,
+  SourceSpec,
+} from '../contract.ts'
 import type { AgentKeys, PartKeys, PartKind } from './agent-keys.ts'
-import type { AgentModel, ChannelModel, SinkModel, SourceModel } from './model.ts'
+import type { AgentModel, ChannelModel, SinkGroupModel, SinkModel, SourceModel } from './model.ts'
 import type { ConfigEntry } from './property-store.ts'
 import { readNames } from './read-list.ts'
 import { fingerprintOf, type Part, type PartWorld, readPart } from './read-part.ts'
@@ -29,6 +36,11 @@ interface ListedSink extends Listed {
   batchLimit: number | undefined
 }
 
+interface ListedGroup extends Listed {
+  /** Its sinks as far as they count, each in this group only. */
+  sinks: readonly string[]
+}
+
 /**
  * Judges the graph that would run, not the text: what cannot start, would lose data or would block it is an error, what
  * Flume ignores is a warning. Answers what survives; whether it may start is for the caller, who sees the findings.
@@ -43,6 +55,7 @@ class Judge {
   readonly #channels = new Map<string, Listed>()
   readonly #sources = new Map<string, ListedSource>()
   readonly #sinks = new Map<string, ListedSink>()
+  readonly #groups = new Map<string, ListedGroup>()
 
   constructor(keys: AgentKeys, world: PartWorld) {
     this.#keys = keys
@@ -55,16 +68,17 @@ class Judge {
     for (const keys of this.#listed('sources')) this.#sources.set(keys.name, await this.#readSource(keys))
     for (const keys of this.#listed('sinks')) this.#sinks.set(keys.name, await this.#readSink(keys))
     this.#checkBatchSizes()
+    const grouped = new Map<string, string>()
+    for (const keys of this.#listed('sinkgroups')) this.#groups.set(keys.name, await this.#readGroup(keys, grouped))
     this.#checkFlow()
     return this.#model()
   }
 
   // ── Lists ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Sink groups and config filters change what runs; running without them would be something else. */
+  /** Config filters change what runs; running without them would be something else. */
   #refuseWhatIsNotThere(): void {
     const later: readonly (readonly [kind: PartKind, message: string, hint: string])[] = [
-      ['sinkgroups', 'sink groups are not available yet', 'take the group out, so that each sink runs by itself'],
       ['configfilters', 'config filters are not available yet', 'use ${env:NAME} or ${sys:name} in the values'],
     ]
     for (const [kind, message, hint] of later) {
@@ -177,9 +191,9 @@ class Judge {
     return undefined
   }
 
-  /** `channels` of a source or `channel` of a sink; reports what is missing and the mixing up of the two. */
+  /** `channels` of a source, `channel` of a sink, `sinks` of a group; reports what is missing and the mixing up of the two. */
   #frameEntry(
-    kind: 'sources' | 'sinks',
+    kind: 'sources' | 'sinks' | 'sinkgroups',
     keys: PartKeys,
     key: string,
     otherKey: string,
@@ -202,7 +216,8 @@ class Judge {
     } else if (emptyAt) {
       this.#world.report.error(emptyAt, { code: 'missing', path: path + key, message: 'has no value and needs one' })
     } else {
-      const hint = `this agent has ${list([...this.#channels.keys()]) || 'no channels'}`
+      const there = kind === 'sinkgroups' ? this.#sinks : this.#channels
+      const hint = `this agent has ${list([...there.keys()]) || `no ${kind === 'sinkgroups' ? 'sinks' : 'channels'}`}`
       this.#world.report.error(keys.values.get('type') ?? keys.place, {
         code: 'missing',
         path: path + key,
@@ -318,6 +333,145 @@ class Judge {
       },
     )
     return { keys, part: undefined, channel: undefined, batchLimit: undefined, isOff: true }
+  }
+
+  /** Reads a group once it is known which sinks run. A group that cannot run takes its sinks with it (C-23). */
+  async #readGroup(keys: PartKeys, grouped: Map<string, string>): Promise<ListedGroup> {
+    const { types } = this.#world
+    const path = this.#path('sinkgroups', keys.name)
+    this.#judgeGroupKeys(keys, path)
+    const sinks = this.#sinksOf(keys, path, grouped)
+    if (!sinks) return { keys, part: undefined, sinks: [], isOff: true }
+    const raws = below(keys.values, 'processor.')
+    const type = raws.get('type')
+    raws.delete('type')
+    const part = await readPart(
+      {
+        kind: 'sink processor',
+        type,
+        raws,
+        empty: below(keys.empty, 'processor.'),
+        path: `${path}processor.`,
+        place: keys.place,
+        alsoKnown: ['type'],
+        noTypeHint: `it is one of ${types.typesOf('sink processor').join(', ')}`,
+      },
+      this.#world,
+    )
+    const isWhole = part !== undefined && this.#checkMembers(part, sinks, raws, keys, path)
+    if (!isWhole) {
+      this.#leftOut('sinkgroups', keys)
+      for (const name of sinks) {
+        const sink = this.#sinks.get(name)
+        if (!sink?.part) continue
+        // Flume has handed the sink to the group by then, so that it does not run alone either.
+        sink.part = undefined
+        this.#leftOut('sinks', sink.keys)
+      }
+    }
+    return { keys, part: isWhole ? part : undefined, sinks }
+  }
+
+  #judgeGroupKeys(keys: PartKeys, path: string): void {
+    for (const [key, entry] of keys.values) {
+      if (key === 'sinks' || key.startsWith('processor.')) continue
+      const meant = suggestKey(key, {}, ['sinks', 'processor.type'])
+      // What stands for the missing list is said where the list is looked for.
+      if (meant === 'sinks' && !keys.values.has('sinks')) continue
+      const hint =
+        meant === undefined ? 'a group has sinks, processor.type and processor.…' : `did you mean "${meant}"?`
+      const words = { path: path + key, message: 'is not an option and has no effect', hint }
+      this.#world.report.warning(entry, { code: meant === undefined ? 'unknown-key' : 'misspelt-key', ...words })
+    }
+  }
+
+  /** The sinks a group drives (C-15); undefined when it has none, which has been reported. */
+  #sinksOf(keys: PartKeys, path: string, grouped: Map<string, string>): readonly string[] | undefined {
+    const { report } = this.#world
+    const entry = this.#frameEntry('sinkgroups', keys, 'sinks', 'sink', new Map(keys.values), new Map(keys.empty))
+    if (!entry) {
+      // Flume ends the reading of the whole file with a null pointer (C-16).
+      this.#leftOut('sinkgroups', keys)
+      return undefined
+    }
+    const at = { ...entry, ...entry.valueAt }
+    const sinks: string[] = []
+    for (const name of readNames(entry, entry.key, report)) {
+      const sink = this.#sinks.get(name)
+      const other = grouped.get(name)
+      if (!sink) {
+        const message = `"${name}" is no sink of this agent; the group goes without it`
+        report.warning(at, {
+          code: 'undeclared-sink',
+          path: entry.key,
+          message,
+          hint: didYouMean(name, this.#sinks.keys()),
+        })
+      } else if (other !== undefined) {
+        const message = `"${name}" is in group ${other} already; this group goes without it`
+        report.warning(at, { code: 'sink-in-two-groups', path: entry.key, message })
+      } else if (this.#counts(sink)) {
+        grouped.set(name, keys.name)
+        sinks.push(name)
+      } else if (sink.isOff !== true) {
+        // Flume would run no component at all here (C-22).
+        const message = `sink "${name}" is left out, and the group goes without it`
+        report.warning(at, { code: 'undeclared-sink', path: entry.key, message })
+      }
+    }
+    if (sinks.length > 0) return sinks
+    const message = 'has no sink that runs; the group is left out, and its sinks are on their own'
+    report.warning(at, { code: 'empty-group', path: path.slice(0, -1), message })
+    return undefined
+  }
+
+  /** Whether the processor can drive so many sinks, and whether its options name any that are not there. */
+  #checkMembers(
+    part: Part,
+    sinks: readonly string[],
+    raws: ReadonlyMap<string, ConfigEntry>,
+    keys: PartKeys,
+    path: string,
+  ): boolean {
+    const { report } = this.#world
+    const spec = part.spec as SinkProcessorSpec
+    for (const { option, sink } of spec.sinksNamed?.(part.options as never) ?? []) {
+      if (sinks.includes(sink)) continue
+      report.warning(raws.get(option) ?? keys.place, {
+        code: 'processor-sink',
+        path: `${path}processor.${option}`,
+        message: `"${sink}" is not among the group's sinks; the line has no effect`,
+        hint: didYouMean(sink, sinks) ?? `they are ${sinks.join(', ')}`,
+      })
+    }
+    const pulled = sinks.filter((name) => {
+      const part = this.#sinks.get(name)?.part
+      return part !== undefined && (part.spec as SinkSpec).pulled?.(part.options as never) === true
+    })
+    if (sinks.length > 1 && pulled.length > 0) {
+      report.error(keys.values.get('sinks') ?? keys.place, {
+        code: 'pulled-sink',
+        path: `${path}sinks`,
+        message: `${list(pulled)} is emptied by its reader, and no processor decides when`,
+        hint: 'leave it out of the group, so that it runs alone',
+      })
+      return false
+    }
+    const { min = 1, max = Number.POSITIVE_INFINITY } = spec.sinkCount ?? {}
+    if (sinks.length >= min && sinks.length <= max) return true
+    const entry = keys.values.get('sinks') ?? keys.place
+    const wants = sinks.length < min ? `${min} or more` : max === 1 ? 'one only' : `${max} at most`
+    const several = types(this.#world, sinks.length, spec.type)
+    report.error(entry, {
+      code: 'sink-count',
+      path: `${path}sinks`,
+      message: `has ${sinks.length} ${sinks.length === 1 ? 'sink' : 'sinks'} that run, and processor ${spec.type} takes ${wants}`,
+      hint:
+        sinks.length < min
+          ? 'add sinks to the group, or take the group out, so that the sink runs alone'
+          : `for several sinks there are ${several}`,
+    })
+    return false
   }
 
   // ── The graph ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -452,7 +606,7 @@ class Judge {
         name,
         spec: spec as ChannelSpec,
         options,
-        fingerprint: fingerprintOf(keys.values, part.secretKeys),
+        fingerprint: fingerprintOf(keys.values, part.secretKeys, part.code),
       })
     }
     const alive = new Set(channels.map(({ name }) => name))
@@ -464,11 +618,12 @@ class Judge {
       for (const key of selector.secretKeys) secrets.add(`selector.${key}`)
       for (const one of interceptors)
         for (const key of one.part.secretKeys) secrets.add(`interceptors.${one.name}.${key}`)
+      const code = [part, selector, ...interceptors.map((one) => one.part)].flatMap((one) => one.code)
       sources.push({
         name,
         spec: part.spec as SourceSpec,
         options: part.options,
-        fingerprint: fingerprintOf(keys.values, secrets),
+        fingerprint: fingerprintOf(keys.values, secrets, code),
         channels: fed,
         selector: { spec: selector.spec as SelectorSpec, options: selector.options },
         interceptors: interceptors.map((one) => ({
@@ -485,13 +640,42 @@ class Judge {
         name,
         spec: part.spec as SinkSpec,
         options: part.options,
-        fingerprint: fingerprintOf(keys.values, part.secretKeys),
+        fingerprint: fingerprintOf(keys.values, part.secretKeys, part.code),
         channel,
         batchLimit,
       })
     }
-    return { name: this.#keys.name, channels, sources, sinks, groups: [] }
+    return { name: this.#keys.name, channels, sources, sinks, groups: this.#groupModels(sinks) }
   }
+
+  #groupModels(running: readonly SinkModel[]): readonly SinkGroupModel[] {
+    const groups: SinkGroupModel[] = []
+    for (const [name, { keys, part, sinks: members }] of this.#groups) {
+      const sinks = members.filter((member) => running.some((sink) => sink.name === member))
+      if (!part || sinks.length === 0) continue
+      const secrets = new Set([...part.secretKeys].map((key) => `processor.${key}`))
+      groups.push({
+        name,
+        spec: part.spec as SinkProcessorSpec,
+        options: part.options,
+        fingerprint: fingerprintOf(keys.values, secrets, part.code),
+        sinks,
+      })
+    }
+    return groups
+  }
+}
+
+/** Processors that take so many sinks. */
+function types({ types }: PartWorld, sinkCount: number, except: string): string {
+  return types
+    .typesOf('sink processor')
+    .filter((type) => {
+      const spec = types.find('sink processor', type) as SinkProcessorSpec | undefined
+      const { min = 1, max = Number.POSITIVE_INFINITY } = spec?.sinkCount ?? {}
+      return type !== except && sinkCount >= min && sinkCount <= max
+    })
+    .join(', ')
 }
 
 /** A part's own keys and those of the frame around it. */

@@ -2,11 +2,12 @@ import type { Finding, Place } from '../../spec/finding.ts'
 import { didYouMean } from '../../spec/nearest.ts'
 import type { ComponentSpec } from '../contract.ts'
 import { type AgentKeys, partKinds, sortKeys } from './agent-keys.ts'
+import { withoutUser } from './http-text.ts'
 import { interpolate, type Unreplaced } from './interpolate.ts'
 import { judgeAgent } from './judge.ts'
 import type { AgentModel } from './model.ts'
 import { type ConfigEntry, PropertyStore } from './property-store.ts'
-import { readConfigFiles, trim } from './read-files.ts'
+import { type ConfigText, readConfigFiles, trim } from './read-files.ts'
 import { type Mode, Report } from './report.ts'
 import { TypeIndex } from './type-index.ts'
 import { loadUserModule, type ModuleLoader } from './user-module.ts'
@@ -14,7 +15,7 @@ import { loadUserModule, type ModuleLoader } from './user-module.ts'
 export type { Mode } from './report.ts'
 
 export interface LoadAgentInput {
-  /** Properties files; a later one's keys win over an earlier one's (C-30). */
+  /** Properties files and `http:` addresses; a later one's keys win over an earlier one's (C-30). */
   readonly files: readonly string[]
   /** May be left out when the files define exactly one agent. */
   readonly agentName?: string | undefined
@@ -38,19 +39,26 @@ export interface LoadedAgent {
   readonly findings: readonly Finding[]
   /** Every agent that the files define. */
   readonly agentNames: readonly string[]
+  /** Other files that the model was made of: modules that types name, files with secrets. */
+  readonly alsoRead: readonly string[]
 }
 
 /** Reads an agent's configuration. Never rejects for what a user wrote: that is in the findings, all in one pass. */
 export async function loadAgent(input: LoadAgentInput): Promise<LoadedAgent> {
-  const { store, findings } = await readConfigFiles(input.files)
+  return judgeText(await readConfigFiles(input.files), input)
+}
+
+/** As `loadAgent`, of files that have been read. */
+export async function judgeText({ store, findings }: ConfigText, input: LoadAgentInput): Promise<LoadedAgent> {
+  const alsoRead = new Set<string>()
   if (findings.some(({ severity }) => severity === 'error')) {
-    return { model: undefined, findings: onlyErrors(findings), agentNames: [] }
+    return { model: undefined, findings: onlyErrors(findings), agentNames: [], alsoRead: [] }
   }
   const replaced = replaceVariables(store, input)
   const { agents, strays } = sortKeys(replaced.store)
   const agentNames = runnableNames(agents)
   const chosen = chooseAgent(input, agents, agentNames, replaced.store)
-  if ('finding' in chosen) return { model: undefined, findings: [chosen.finding], agentNames }
+  if ('finding' in chosen) return { model: undefined, findings: [chosen.finding], agentNames, alsoRead: [] }
 
   const report = new Report(input.mode)
   for (const found of findings) report.add(found)
@@ -59,11 +67,26 @@ export async function loadAgent(input: LoadAgentInput): Promise<LoadedAgent> {
     if (entry.key.startsWith(`${chosen.keys.name}.`)) reportUnreplaced(entry, unreplaced, chosen.keys, input, report)
   }
   const types = new TypeIndex(input.components ?? (await import('../components.ts')).components)
-  const model = await judgeAgent(chosen.keys, { types, report, loadModule: input.moduleLoader ?? loadUserModule })
+  const loadModule = noting(input.moduleLoader ?? loadUserModule, alsoRead)
+  const model = await judgeAgent(chosen.keys, { types, report, loadModule })
   const own = input.mode === 'strict' ? report.findings.map(asStrict) : report.findings
   const others = input.onlyThisAgent ? [] : await judgeOthers(agents, chosen.keys, agentNames, types)
   const isRunnable = !own.some(({ severity }) => severity === 'error')
-  return { model: isRunnable ? model : undefined, findings: sortFindings([...own, ...others], input.files), agentNames }
+  return {
+    model: isRunnable ? model : undefined,
+    findings: sortFindings([...own, ...others], input.files.map(withoutUser)),
+    agentNames,
+    alsoRead: [...alsoRead],
+  }
+}
+
+function noting(loadModule: ModuleLoader, files: Set<string>): ModuleLoader {
+  return async (file) => {
+    files.add(file)
+    const loaded = await loadModule(file)
+    for (const part of loaded.files) files.add(part)
+    return loaded
+  }
 }
 
 /** A file that could not be read as a whole says so and nothing else. */
@@ -161,7 +184,9 @@ function chooseAgent(
             message: `defines no agent "${agentName}"`,
             hint: didYouMean(agentName, names) ?? `it defines ${names.join(', ')}`,
           }
-  return { finding: { severity: 'error', file: files.join(', '), line: 0, column: 0, path: '', ...words } }
+  return {
+    finding: { severity: 'error', file: files.map(withoutUser).join(', '), line: 0, column: 0, path: '', ...words },
+  }
 }
 
 function firstKey(store: PropertyStore): string {

@@ -1,8 +1,9 @@
 import { open } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { decodeProperties, parseProperties } from '../../codec/properties.ts'
-import { asError } from '../../core/error.ts'
+import { asError, FlumeError } from '../../core/error.ts'
 import type { Finding } from '../../spec/finding.ts'
+import { HttpText, isHttpAddress, withoutUser } from './http-text.ts'
 import { type ConfigEntry, PropertyStore } from './property-store.ts'
 
 /** No configuration is longer; what is, is some other file. */
@@ -11,20 +12,30 @@ const fileBytesMax = 16 * 1024 * 1024
 export interface ConfigText {
   readonly store: PropertyStore
   readonly findings: readonly Finding[]
+  /** None of the files could be read at all. */
+  readonly isUnreadable: boolean
 }
 
+/** The bytes behind an HTTP address; rejects where there are none to have. */
+export type HttpReader = (address: string) => Promise<Uint8Array>
+
+const readOnce: HttpReader = (address) => new HttpText(address, {}).read()
+
 /**
- * Reads properties files into one set of keys; a later file's keys win over an earlier one's (C-30). Keys and values
+ * Reads properties files and HTTP addresses into one set of keys; a later file's keys win over an earlier one's (C-30). Keys and values
  * are trimmed (C-03). Never rejects: what cannot be read is a finding of severity error.
  */
-export async function readConfigFiles(files: readonly string[]): Promise<ConfigText> {
+export async function readConfigFiles(files: readonly string[], readHttp: HttpReader = readOnce): Promise<ConfigText> {
   const store = new PropertyStore()
   const findings: Finding[] = []
   let count = 0
-  for (const file of files) {
-    const bytes = await readBytes(file)
+  let unreadCount = 0
+  for (const place of files) {
+    const file = withoutUser(place)
+    const bytes = await (isHttpAddress(place) ? readAddress(place, readHttp) : readBytes(place))
     if ('finding' in bytes) {
       findings.push(bytes.finding)
+      unreadCount++
       continue
     }
     const { entries, problems } = parseProperties(decodeProperties(bytes.content))
@@ -62,15 +73,41 @@ export async function readConfigFiles(files: readonly string[]): Promise<ConfigT
       fileError(files[0] ?? '', 'empty', 'holds no properties', 'an agent begins with lines such as a1.sources = r1'),
     )
   }
-  return { store, findings }
+  return { store, findings, isUnreadable: unreadCount === files.length }
 }
 
-async function readBytes(file: string): Promise<{ readonly content: Uint8Array } | { readonly finding: Finding }> {
-  const refusedType = typeByName(file)
-  if (refusedType) {
-    const message = `is taken for ${refusedType} by its name, and only properties files can be read`
-    return { finding: fileError(file, 'file-type', message, 'rename it to end in .properties or .conf') }
+type Bytes = { readonly content: Uint8Array } | { readonly finding: Finding }
+
+async function readAddress(address: string, readHttp: HttpReader): Promise<Bytes> {
+  const name = withoutUser(address)
+  if (!URL.canParse(address)) return { finding: fileError(name, 'http', 'is no address') }
+  const refused = refuseType(name, new URL(address).pathname)
+  if (refused) return { finding: refused }
+  try {
+    return { content: await readHttp(address) }
+  } catch (thrown) {
+    const { message } = asError(thrown)
+    return {
+      finding: fileError(
+        name,
+        'http',
+        `cannot be read: ${message}`,
+        thrown instanceof FlumeError ? thrown.hint : undefined,
+      ),
+    }
   }
+}
+
+function refuseType(file: string, path: string): Finding | undefined {
+  const refusedType = typeByName(path)
+  if (!refusedType) return undefined
+  const message = `is taken for ${refusedType} by its name, and only properties files can be read`
+  return fileError(file, 'file-type', message, 'rename it to end in .properties or .conf')
+}
+
+async function readBytes(file: string): Promise<Bytes> {
+  const refused = refuseType(file, resolve(file))
+  if (refused) return { finding: refused }
   try {
     await using handle = await open(file, 'r')
     const { size } = await handle.stat()
@@ -102,8 +139,7 @@ const fileProblems: ReadonlyMap<string, string> = new Map([
 ])
 
 /** Flume goes by what follows the first dot of the whole path, and has no reader for these three (C-31). */
-function typeByName(file: string): string | undefined {
-  const path = resolve(file)
+function typeByName(path: string): string | undefined {
   const dot = path.indexOf('.')
   const ending = dot < 0 ? '' : path.slice(dot + 1)
   return ['json', 'yaml', 'xml'].includes(ending) ? ending.toUpperCase() : undefined

@@ -33,6 +33,8 @@ export interface PartRequest {
   readonly place: Place
   /** Keys of the frame, for "did you mean". */
   readonly alsoKnown?: readonly string[]
+  /** What to do when there is no type. */
+  readonly noTypeHint?: string
 }
 
 export interface Part {
@@ -41,12 +43,16 @@ export interface Part {
   readonly given: ReadonlyMap<string, RawValue>
   /** Keys, relative to `path`, whose values must not be shown. */
   readonly secretKeys: ReadonlySet<string>
+  /** Digests of the user's modules it was made of. */
+  readonly code: readonly string[]
 }
 
 /** Answers a component with its options read, or undefined once everything that is wrong with it has been reported. */
 export async function readPart(request: PartRequest, world: PartWorld): Promise<Part | undefined> {
-  const spec = await findSpec(request, world)
-  if (!spec) return undefined
+  const found = await findSpec(request, world)
+  if (!found) return undefined
+  const { spec, digest } = found
+  const code = digest === undefined ? [] : [digest]
   const { raws, empty, path, place, alsoKnown } = request
   const names = [spec.type, ...spec.aliases].map(bareName)
   const reading = readOptions({
@@ -73,18 +79,19 @@ export async function readPart(request: PartRequest, world: PartWorld): Promise<
     if (made) {
       values[inner.name] = made.value
       for (const key of made.secretKeys) secretKeys.add(`${inner.name}.${key}`)
+      code.push(...made.code)
     } else failed = true
   }
   if (failed) return undefined
   if (!check(spec, values, given, request, world)) return undefined
-  return { spec, options: values, given, secretKeys }
+  return { spec, options: values, given, secretKeys, code }
 }
 
 async function readNested(
   inner: NestedRequest,
   outer: PartRequest,
   world: PartWorld,
-): Promise<{ readonly value: unknown; readonly secretKeys: ReadonlySet<string> } | undefined> {
+): Promise<({ readonly value: unknown } & Pick<Part, 'secretKeys' | 'code'>) | undefined> {
   const part = await readPart(
     {
       kind: inner.option.component as ComponentKind,
@@ -98,9 +105,9 @@ async function readNested(
     world,
   )
   if (!part) return undefined
-  const { spec, options, secretKeys } = part
+  const { spec, options, secretKeys, code } = part
   const create = spec.create as (options: OptionValues, context: unknown) => unknown
-  return { value: { type: spec.type, create: (context: unknown) => create(options, context) }, secretKeys }
+  return { value: { type: spec.type, create: (context: unknown) => create(options, context) }, secretKeys, code }
 }
 
 /** Rules between options; a problem is reported where its option stands. */
@@ -121,7 +128,13 @@ function check(
   return !failed
 }
 
-async function findSpec(request: PartRequest, world: PartWorld): Promise<ComponentSpec | undefined> {
+/** A component's spec, with the digest of its code where that is a user's module. */
+interface FoundSpec {
+  readonly spec: ComponentSpec
+  readonly digest?: string
+}
+
+async function findSpec(request: PartRequest, world: PartWorld): Promise<FoundSpec | undefined> {
   const { kind, type, defaultType, place, path } = request
   // A nested component's type is the value of the option itself, not of a key below it.
   const typePath = defaultType !== undefined && kind !== 'selector' ? path.slice(0, -1) : `${path}type`
@@ -131,7 +144,7 @@ async function findSpec(request: PartRequest, world: PartWorld): Promise<Compone
     return undefined
   }
   const spec = world.types.find(kind, name)
-  if (spec) return spec
+  if (spec) return { spec }
   const at = type ? { ...type, ...type.valueAt } : place
   if (type && isModulePath(name)) return loadSpec(name, request, typePath, world)
   world.report.error(at, {
@@ -144,7 +157,7 @@ async function findSpec(request: PartRequest, world: PartWorld): Promise<Compone
 }
 
 /** `Type` and the like are pointed at; otherwise the part is, where it begins. */
-function reportNoType({ kind, place, path, raws, empty }: PartRequest, report: Report): void {
+function reportNoType({ kind, place, path, raws, empty, noTypeHint: hint }: PartRequest, report: Report): void {
   const near = [...raws].find(([key]) => suggestKey(key, {}, ['type']) === 'type')
   if (near) {
     const [key, at] = near
@@ -153,7 +166,7 @@ function reportNoType({ kind, place, path, raws, empty }: PartRequest, report: R
     return
   }
   const message = empty.has('type') ? 'has no value and needs one' : `is missing: the ${kind} has no type`
-  report.error(empty.get('type') ?? place, { code: 'no-type', path: `${path}type`, message })
+  report.error(empty.get('type') ?? place, { code: 'no-type', path: `${path}type`, message, hint })
 }
 
 async function loadSpec(
@@ -161,25 +174,33 @@ async function loadSpec(
   { kind, type, place }: PartRequest,
   path: string,
   { loadModule, report }: PartWorld,
-): Promise<ComponentSpec | undefined> {
+): Promise<FoundSpec | undefined> {
   if (!loadModule) return undefined
   const at = type ? { ...type, ...type.valueAt } : place
   // Beside the file that names it, so that a configuration and its modules move together.
   const file = resolve(dirname(at.file), name)
   try {
-    return pickSpec(await loadModule(file), kind)
+    const { exports, digest } = await loadModule(file)
+    return { spec: pickSpec(exports, kind), digest }
   } catch (thrown) {
     report.error(at, { code: 'module', path, message: `${file} cannot be used: ${explain(thrown)}` })
     return undefined
   }
 }
 
-/** Keys and values in one text, in an order of its own; secrets are in it by their digest only. */
-export function fingerprintOf(values: ReadonlyMap<string, RawValue>, secretKeys: ReadonlySet<string>): string {
-  return [...values]
+/**
+ * Keys and values in one text, in an order of its own, and the code of the user's modules; secrets are in it by their
+ * digest only.
+ */
+export function fingerprintOf(
+  values: ReadonlyMap<string, RawValue>,
+  secretKeys: ReadonlySet<string>,
+  code: readonly string[],
+): string {
+  const lines = [...values]
     .sort(([one], [other]) => (one < other ? -1 : one > other ? 1 : 0))
     .map(([key, { text }]) => `${JSON.stringify(key)}=${secretKeys.has(key) ? digest(text) : JSON.stringify(text)}`)
-    .join('\n')
+  return [...lines, ...code.map((one) => `code ${one}`)].join('\n')
 }
 
 function digest(text: string): string {

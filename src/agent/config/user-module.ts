@@ -1,11 +1,20 @@
-import { stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { createHash } from 'node:crypto'
+import { readFile, stat } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { FlumeError } from '../../core/error.ts'
 import type { ComponentKind, ComponentSpec } from '../contract.ts'
 
-/** Loads a module by its absolute path; answers its exports. Rejects with what the file or its code did wrong. */
-export type ModuleLoader = (file: string) => Promise<Readonly<Record<string, unknown>>>
+export interface LoadedModule {
+  readonly exports: Readonly<Record<string, unknown>>
+  /** Another code, another digest. */
+  readonly digest: string
+  /** The file, and those beside it that it was made of as far as they are known. */
+  readonly files: readonly string[]
+}
+
+/** Loads a module by its absolute path. Rejects with what the file or its code did wrong. */
+export type ModuleLoader = (file: string) => Promise<LoadedModule>
 
 const ownContract = new URL('../contract.js', import.meta.url).href
 
@@ -14,15 +23,25 @@ const ownContract = new URL('../contract.js', import.meta.url).href
  * contract wherever the file lies; other packages are looked up from the file. A changed file is loaded anew.
  */
 export const loadUserModule: ModuleLoader = async (file) => {
-  if (/\.(mts|ts)$/.test(file)) return import(await bundle(file))
+  if (/\.(mts|ts)$/.test(file)) {
+    const { code, files } = await bundle(file)
+    const address = `data:text/javascript;base64,${Buffer.from(code).toString('base64')}`
+    return { exports: await import(address), digest: digestOf(code), files }
+  }
   const { mtimeMs } = await stat(file)
-  return import(`${pathToFileURL(file).href}?changed=${mtimeMs}`)
+  const exports = await import(`${pathToFileURL(file).href}?changed=${mtimeMs}`)
+  return { exports, digest: digestOf(await readFile(file)), files: [file] }
 }
 
-/** The module and what it imports from beside it, as one `data:` address. */
-async function bundle(file: string): Promise<string> {
+function digestOf(code: Uint8Array): string {
+  return createHash('sha256').update(code).digest('hex')
+}
+
+/** The module and what it imports from beside it, as one text. */
+async function bundle(file: string): Promise<{ readonly code: Uint8Array; readonly files: readonly string[] }> {
   const { build } = await import('esbuild')
-  const { outputFiles } = await build({
+  const { outputFiles, metafile } = await build({
+    metafile: true,
     entryPoints: [file],
     bundle: true,
     write: false,
@@ -52,7 +71,7 @@ async function bundle(file: string): Promise<string> {
   })
   const [output] = outputFiles
   if (!output) throw new FlumeError('INVALID_STATE', `${fileURLToPath(pathToFileURL(file))} came out empty`)
-  return `data:text/javascript;base64,${Buffer.from(output.contents).toString('base64')}`
+  return { code: output.contents, files: Object.keys(metafile.inputs).map((name) => resolve(dirname(file), name)) }
 }
 
 /** The one component of the given kind among a module's exports. Throws USAGE when there is none, or more than one. */

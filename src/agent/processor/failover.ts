@@ -23,6 +23,7 @@ export const failover = defineSinkProcessor({
   summary: 'One sink works; when it fails, the one with the next lower priority takes over until it is back.',
   options,
   check,
+  sinksNamed: (options) => Object.keys(options['priority.']).map((sink) => ({ option: `priority.${sink}`, sink })),
   create: (options, context) => new FailoverProcessor(options, context),
 })
 

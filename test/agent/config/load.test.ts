@@ -645,18 +645,6 @@ describe('what cannot start, would lose data or would block it is an error', () 
       finds: ['11 error unknown-type a1.sources.r1.selector.type'],
     },
     {
-      name: 'sink groups, which are not there yet (C-15)',
-      text: spoilt({}, 'a1.sinkgroups = g1\na1.sinkgroups.g1.sinks = k1\na1.sinkgroups.g1.processor.type = failover\n'),
-      finds: ['11 error not-yet a1.sinkgroups'],
-      says: /sink groups are not available yet/,
-    },
-    {
-      name: 'sink groups even when lenient',
-      text: spoilt({}, 'a1.sinkgroups = g1\na1.sinkgroups.g1.sinks = k1\n'),
-      input: lenient,
-      finds: ['11 error not-yet a1.sinkgroups'],
-    },
-    {
       name: 'config filters, which are not there yet (C-26)',
       text: spoilt({}, 'a1.configfilters = f\na1.configfilters.f.type = env\na1.sources.r1.max-line-length = 1\n'),
       finds: ['11 error not-yet a1.configfilters'],

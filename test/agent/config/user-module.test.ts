@@ -64,7 +64,8 @@ export const where = import.meta.url
   }
 
   it('shares the contract with the agent, so that its errors are understood, and knows where it lies', async () => {
-    const exports = await loadUserModule(join(folder, 'typed.ts'))
+    const { exports, files } = await loadUserModule(join(folder, 'typed.ts'))
+    assert.deepEqual(files.toSorted(), [join(folder, 'helper.ts'), join(folder, 'typed.ts')])
     assert.equal(exports.FlumeErrorSeen, FlumeError)
     assert.equal(exports.where, `file://${folder}/typed.ts`)
   })
