@@ -8,6 +8,7 @@ import { replicating } from './selector/replicating.ts'
 import { headerAndText } from './serializer/header-and-text.ts'
 import { text } from './serializer/text.ts'
 import { avro as avroSink } from './sink/avro.ts'
+import { fileRoll } from './sink/file-roll.ts'
 import { hdfs } from './sink/hdfs/index.ts'
 import { logger } from './sink/logger.ts'
 import { nullSink } from './sink/null.ts'
@@ -32,6 +33,7 @@ export const components: readonly ComponentSpec[] = [
   replicating,
   // sinks
   avroSink,
+  fileRoll,
   hdfs,
   logger,
   nullSink,
