@@ -14,12 +14,15 @@ export interface AvroAgent {
   /** Events per call that was answered OK, in order; 0 stands for a call of a single event. */
   readonly calls: number[]
   status: Status
+  /** Answers from the call after so many on. */
+  statusAfter?: { readonly calls: number; readonly status: Status }
 }
 
 export async function avroAgent({ deflate = false, port = 0 } = {}): Promise<AvroAgent> {
   const take =
     (isSingle: boolean) =>
     async (batch: EventBatch): Promise<Status> => {
+      if (agent.statusAfter && agent.calls.length >= agent.statusAfter.calls) agent.status = agent.statusAfter.status
       if (agent.status === 'OK') {
         agent.calls.push(isSingle ? 0 : batch.count)
         agent.events.push(...plainEvents(batch))
