@@ -12,7 +12,7 @@ export interface ComponentMetrics {
  * selector sent them nowhere). Of a channel: `refused-as-optional` (copies it had no room for and did not have to take,
  * P-03), `lost-at-stop` (still in memory when the agent stopped).
  */
-export type DropReason = 'interceptor' | 'no-route' | 'refused-as-optional' | 'lost-at-stop'
+export type DropReason = string
 
 /**
  * The balance of one channel: `entered = delivered + held + dropped`. It holds at every moment it is read, also in the
@@ -27,7 +27,7 @@ export interface ChannelLedger {
   readonly delivered: number
   /** Events in the channel, those lent to sinks included. */
   readonly held: number
-  readonly dropped: Readonly<Partial<Record<DropReason, number>>>
+  readonly dropped: Readonly<Record<DropReason, number>>
   /** True for a channel whose events live elsewhere (Kafka), where others may put and take them: it need not balance. */
   readonly external?: boolean
 }
@@ -47,7 +47,7 @@ export interface SourceLedger {
   /** Accepted events that went to at least one channel. */
   readonly routed: number
   /** Accepted events that went nowhere: left out by an interceptor, no route, … */
-  readonly dropped: Readonly<Partial<Record<DropReason, number>>>
+  readonly dropped: Readonly<Record<DropReason, number>>
   /** Copies that each channel took from this source, those of deliveries that another channel refused included (P-02). */
   readonly entered: Readonly<Record<string, number>>
 }
