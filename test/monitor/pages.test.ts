@@ -152,7 +152,7 @@ describe('the Prometheus page', () => {
   })
 
   it('says an unbalanced ledger', () => {
-    const channels = [{ channel: 'c1', entered: 5, delivered: 3, held: 1, dropped: {} }]
+    const channels = [{ channel: 'c1', entered: 5, recovered: 0, delivered: 3, held: 1, dropped: {} }]
     assert.match(prometheusText(agentSnapshot({ channels })), /\nflume_ledger_balanced\{agent="a1"\} 0\n/)
   })
 })
@@ -161,10 +161,10 @@ describe('health', () => {
   const state = (kind: 'source' | 'channel' | 'sink', state: 'starting' | 'failing' | 'stopped'): AgentSnapshot =>
     agentSnapshot({ health: [{ kind, name: 'x', state, problem: 'no such host' }] })
   const unbalanced = agentSnapshot({
-    channels: [{ channel: 'c1', entered: 9, delivered: 3, held: 1, dropped: { x: 1 } }],
+    channels: [{ channel: 'c1', entered: 9, recovered: 0, delivered: 3, held: 1, dropped: { x: 1 } }],
   })
   const leaking = agentSnapshot({
-    sources: [{ source: 'r1', received: 6, accepted: 4, refused: 1, routed: 4, dropped: {}, entered: {} }],
+    sources: [{ source: 'r1', received: 6, underWay: 0, accepted: 4, refused: 1, routed: 4, dropped: {}, entered: {} }],
   })
   const cases: readonly [name: string, snapshot: AgentSnapshot, live: boolean, ready: boolean, well: boolean][] = [
     ['everything runs', agentSnapshot(), true, true, true],

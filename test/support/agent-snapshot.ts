@@ -14,6 +14,7 @@ export function agentSnapshot(changes: Partial<AgentSnapshot> = {}): AgentSnapsh
       {
         source: 'r1',
         received: 6,
+        underWay: 0,
         accepted: 5,
         refused: 1,
         routed: 4,
@@ -21,7 +22,7 @@ export function agentSnapshot(changes: Partial<AgentSnapshot> = {}): AgentSnapsh
         entered: { c1: 4 },
       },
     ],
-    channels: [{ channel: 'c1', entered: 4, delivered: 3, held: 1, dropped: {} }],
+    channels: [{ channel: 'c1', entered: 4, recovered: 0, delivered: 3, held: 1, dropped: {} }],
     health: [
       { kind: 'channel', name: 'c1', state: 'running' },
       { kind: 'sink', name: 'k1', state: 'running' },
