@@ -14,10 +14,11 @@ const kinds: readonly ComponentKind[] = [
   'sink processor',
   'serializer',
   'deserializer',
+  'config filter',
 ]
 
 /** A kind as one word of a command line. */
-const spoken = (kind: ComponentKind): string => kind.replace('sink ', '')
+const spoken = (kind: ComponentKind): string => kind.replace('sink ', '').replace(' ', '-')
 
 /** The commands' own help, by name. */
 const commands: ReadonlyMap<string, () => Promise<string>> = new Map([

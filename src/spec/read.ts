@@ -123,7 +123,7 @@ class OptionReader {
       return
     }
     const option = table[holder] as Option<unknown>
-    if (option.secret) this.#secretKeys.add(key)
+    if (option.secret || raw.secret) this.#secretKeys.add(key)
     const rest = key.slice(holder.length + (option.isPrefix ? 0 : 1))
     const below = this.#below.get(holder)
     if (below) below.set(rest, raw)
@@ -132,7 +132,7 @@ class OptionReader {
 
   #give(name: string, key: string, option: Option<unknown>, raw: RawValue): void {
     this.#given.set(name, raw)
-    if (option.secret) this.#secretKeys.add(key)
+    if (option.secret || raw.secret) this.#secretKeys.add(key)
   }
 
   #readBelow(name: string): Readonly<Record<string, string>> {
@@ -143,7 +143,8 @@ class OptionReader {
 
   #readOne(name: string, option: Option<unknown>, values: Record<string, unknown>): void {
     const raw = this.#given.get(name) as RawValue
-    const shown = option.secret ? 'the value' : quote(raw.text)
+    const isSecret = option.secret || raw.secret === true
+    const shown = isSecret ? 'the value' : quote(raw.text)
     const comment = inlineComment(raw.text)
     if (option.kind === 'true or false' && !/^(true|false)$/i.test(raw.text)) {
       if (comment) return this.#badValue(name, raw, `${shown} is neither true nor false`)
@@ -164,7 +165,7 @@ class OptionReader {
       values[name] = option.default
       return
     }
-    if (comment && option.kind === 'text' && !option.secret && !mayHoldHash.test(name)) {
+    if (comment && option.kind === 'text' && !isSecret && !mayHoldHash.test(name)) {
       this.#find('warning', 'inline-comment', name, raw, `the value is ${shown}, the comment included`, {
         value: true,
         hint: commentHint,
@@ -174,7 +175,7 @@ class OptionReader {
   }
 
   #badValue(name: string, raw: RawValue, message: string): void {
-    const hint = valueHint(raw.text)
+    const hint = raw.secret ? undefined : valueHint(raw.text)
     this.#find('error', 'bad-value', name, raw, message, { value: true, ...(hint ? { hint } : {}) })
   }
 

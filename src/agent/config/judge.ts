@@ -11,6 +11,7 @@ import type {
   SourceSpec,
 } from '../contract.ts'
 import type { AgentKeys, PartKeys, PartKind } from './agent-keys.ts'
+import { applyFilters } from './filters.ts'
 import type { AgentModel, ChannelModel, SinkGroupModel, SinkModel, SourceModel } from './model.ts'
 import type { ConfigEntry } from './property-store.ts'
 import { readNames } from './read-list.ts'
@@ -63,7 +64,8 @@ class Judge {
   }
 
   async judge(): Promise<AgentModel> {
-    this.#refuseWhatIsNotThere()
+    const filterKeys = this.#listed('configfilters')
+    if (this.#world.filters) await applyFilters(this.#keys, filterKeys, this.#world, this.#world.filters)
     for (const keys of this.#listed('channels')) this.#channels.set(keys.name, await this.#readChannel(keys))
     for (const keys of this.#listed('sources')) this.#sources.set(keys.name, await this.#readSource(keys))
     for (const keys of this.#listed('sinks')) this.#sinks.set(keys.name, await this.#readSink(keys))
@@ -75,18 +77,6 @@ class Judge {
   }
 
   // ── Lists ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  /** Config filters change what runs; running without them would be something else. */
-  #refuseWhatIsNotThere(): void {
-    const later: readonly (readonly [kind: PartKind, message: string, hint: string])[] = [
-      ['configfilters', 'config filters are not available yet', 'use ${env:NAME} or ${sys:name} in the values'],
-    ]
-    for (const [kind, message, hint] of later) {
-      const list = this.#keys.lists.get(kind)
-      if (list) this.#world.report.fatal(list, { code: 'not-yet', path: list.key, message, hint })
-      else this.#noteUnlisted(kind, [])
-    }
-  }
 
   /** The keys of every listed part that has any (C-11). */
   #listed(kind: PartKind): readonly PartKeys[] {

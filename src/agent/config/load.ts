@@ -1,7 +1,9 @@
+import { type Clock, systemClock } from '../../core/clock.ts'
 import type { Finding, Place } from '../../spec/finding.ts'
 import { didYouMean } from '../../spec/nearest.ts'
 import type { ComponentSpec } from '../contract.ts'
 import { type AgentKeys, partKinds, sortKeys } from './agent-keys.ts'
+import { filterNamed } from './filters.ts'
 import { withoutUser } from './http-text.ts'
 import { interpolate, type Unreplaced } from './interpolate.ts'
 import { judgeAgent } from './judge.ts'
@@ -24,6 +26,8 @@ export interface LoadAgentInput {
   readonly systemProperties: ReadonlyMap<string, string>
   /** `strict`: warnings are errors. `lenient`: Flume's own outcome, the part that is wrong is dropped and the rest runs. */
   readonly mode: Mode
+  /** For config filters that wait for something; by default the machine's own. */
+  readonly clock?: Clock
   /** What types may name; by default every component there is. */
   readonly components?: readonly ComponentSpec[]
   /** Say nothing about the files' other agents; by default what is wrong with them is a warning (C-06). */
@@ -68,7 +72,8 @@ export async function judgeText({ store, findings }: ConfigText, input: LoadAgen
   }
   const types = new TypeIndex(input.components ?? (await import('../components.ts')).components)
   const loadModule = noting(input.moduleLoader ?? loadUserModule, alsoRead)
-  const model = await judgeAgent(chosen.keys, { types, report, loadModule })
+  const filters = { env: input.env, clock: input.clock ?? systemClock, onFile: (file: string) => alsoRead.add(file) }
+  const model = await judgeAgent(chosen.keys, { types, report, loadModule, filters })
   const own = input.mode === 'strict' ? report.findings.map(asStrict) : report.findings
   const others = input.onlyThisAgent ? [] : await judgeOthers(agents, chosen.keys, agentNames, types)
   const isRunnable = !own.some(({ severity }) => severity === 'error')
@@ -142,13 +147,19 @@ function reportUnreplaced(
     } else if (reason === 'unset') {
       const hint = `set it, or give a default: \${${name}:-…}`
       report.warning(at, { code: 'unset-variable', path, message: `${variable} is not set and stays as it is`, hint })
-    } else if (name.includes('[') && keys.lists.has('configfilters')) {
-      // The config filters themselves have been refused.
+    } else if (isOfFilter(name, keys)) {
+      // The filter has its say later.
     } else if (Object.hasOwn(env, name)) {
       const hint = `the environment is \${env:${name}}`
       report.warning(at, { code: 'plain-variable', path, message: `${variable} stays as it is`, hint })
     } else report.note(at, { code: 'plain-variable', path, message: `${variable} stays as it is` })
   }
+}
+
+/** Whether a variable is for one of the agent's config filters, which come after the variables (C-28). */
+function isOfFilter(variable: string, { lists }: AgentKeys): boolean {
+  const filter = filterNamed(variable)
+  return filter !== undefined && (lists.get('configfilters')?.text.split(/\s+/) ?? []).includes(filter)
 }
 
 /** Agents that could be run: those with a list, or, when there is none with a list, those with keys of a part. */
@@ -208,8 +219,10 @@ async function judgeOthers(
       found.push(withoutLists(keys, names))
       continue
     }
+    // Their values are with filters that are not asked for another agent's sake.
+    if (keys.lists.has('configfilters')) continue
     const report = new Report('normal')
-    await judgeAgent(keys, { types, report, loadModule: undefined })
+    await judgeAgent(keys, { types, report, loadModule: undefined, filters: undefined })
     for (const one of report.findings) {
       if (one.severity === 'error') found.push({ ...one, severity: 'warning' })
     }

@@ -644,11 +644,6 @@ describe('what cannot start, would lose data or would block it is an error', () 
       text: spoilt({}, 'a1.sources.r1.selector.type = multiplex\n'),
       finds: ['11 error unknown-type a1.sources.r1.selector.type'],
     },
-    {
-      name: 'config filters, which are not there yet (C-26)',
-      text: spoilt({}, 'a1.configfilters = f\na1.configfilters.f.type = env\na1.sources.r1.max-line-length = 1\n'),
-      finds: ['11 error not-yet a1.configfilters'],
-    },
   ]
   check(cases)
 })
