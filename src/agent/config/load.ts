@@ -66,6 +66,7 @@ export async function judgeText({ store, findings }: ConfigText, input: LoadAgen
 
   const report = new Report(input.mode)
   for (const found of findings) report.add(found)
+  refuseLookups(input, chosen.keys, report)
   for (const { keys, finding } of strays) if (!keys.every((key) => replaced.used.has(key))) report.add(finding)
   for (const { entry, unreplaced } of replaced.left) {
     if (entry.key.startsWith(`${chosen.keys.name}.`)) reportUnreplaced(entry, unreplaced, chosen.keys, input, report)
@@ -107,7 +108,12 @@ interface Replaced {
 }
 
 /** Replaces variables before anything is read, so that a number may come from the environment. */
-function replaceVariables(store: PropertyStore, { env, systemProperties }: LoadAgentInput): Replaced {
+function replaceVariables(
+  store: PropertyStore,
+  { env, systemProperties, clock = systemClock }: LoadAgentInput,
+): Replaced {
+  // One time for all of them.
+  const nowMs = clock.now()
   const replaced = new PropertyStore()
   const used = new Set<string>()
   const left: { readonly entry: ConfigEntry; readonly unreplaced: readonly Unreplaced[] }[] = []
@@ -117,11 +123,23 @@ function replaceVariables(store: PropertyStore, { env, systemProperties }: LoadA
     return text
   }
   for (const entry of store.entries()) {
-    const { text, unreplaced } = interpolate(entry.text, { env, systemProperties, property })
+    const { text, unreplaced } = interpolate(entry.text, { env, systemProperties, nowMs, property })
     replaced.set({ ...entry, text: trim(text) })
     if (unreplaced.length > 0) left.push({ entry, unreplaced })
   }
   return { store: replaced, used, left }
+}
+
+/** Flume's own file of Java classes that replace variables (C-29): without them the values would be others. */
+function refuseLookups({ systemProperties }: LoadAgentInput, { place, name }: AgentKeys, report: Report): void {
+  const file = systemProperties.get('lookups')
+  if (file === undefined) return
+  report.error(place, {
+    code: 'lookups',
+    path: name,
+    message: `-Dlookups=${file} names Java classes that replace variables, and those cannot be loaded`,
+    hint: 'there are ${env:NAME}, ${sys:name}, ${date:PATTERN}, and config filters, which may be modules of your own',
+  })
 }
 
 function reportUnreplaced(
@@ -135,12 +153,19 @@ function reportUnreplaced(
   const path = entry.key
   for (const { name, reason } of unreplaced) {
     const variable = `\${${name}}`
-    if (reason === 'unsupported') {
-      report.fatal(at, {
-        code: 'not-yet',
+    if (reason === 'java') {
+      report.error(at, {
+        code: 'java-variable',
         path,
-        message: `${variable} cannot be replaced: java: and date: are not available yet`,
+        message: `${variable} speaks of the Java machine, and there is none`,
         hint: 'write the text itself, or pass it in as ${env:NAME} or ${sys:name}',
+      })
+    } else if (reason === 'bad-date') {
+      report.error(at, {
+        code: 'bad-date',
+        path,
+        message: `${variable} is no pattern of a date that can be written`,
+        hint: "such as ${date:yyyy-MM-dd'T'HH:mm}; the letters w, W, Y and z are not there",
       })
     } else if (reason === 'too-deep') {
       report.fatal(at, { code: 'variable-circle', path, message: `the variables of this value go in circles` })
