@@ -246,6 +246,8 @@ interface SpecBase<S extends OptionTable> {
   readonly aliases: readonly string[]
   readonly summary: string
   readonly options: S
+  /** Keys that people take for one of its options: the key as written → the option, such as `bind` → `host`. */
+  readonly misnamed?: Readonly<Record<string, keyof S & string>>
   /** Rules between options. */
   check?(options: Options<S>): readonly OptionProblem[]
   /** Where the component stands, in a few words for the start-up lines, such as `localhost:44444`. */

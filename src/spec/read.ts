@@ -16,6 +16,8 @@ export interface ReadRequest {
   readonly empty?: ReadonlyMap<string, Place>
   /** Names that are no options and still belong to the component, for "did you mean". */
   readonly alsoKnown?: readonly string[]
+  /** Keys that people take for an option: the key as written → the option. */
+  readonly misnamed?: Readonly<Record<string, string>>
   /** What to say of a key that is known to do nothing; undefined when nothing is known of it. */
   readonly harmless?: (key: string) => string | undefined
   /** A value that cannot be read is a warning, and the default counts; otherwise it is an error. */
@@ -204,11 +206,11 @@ class OptionReader {
 
   /** Reports unknown keys; answers which required option each of the others stands for, so that it is said only once. */
   #judgeUnknown(): ReadonlyMap<string, string> {
-    const { table, raws, alsoKnown = [], harmless } = this.#request
+    const { table, raws, alsoKnown = [], misnamed = {}, harmless } = this.#request
     const meant = new Map<string, string>()
     for (const key of this.#unknown) {
       const raw = raws.get(key) as RawValue
-      const suggestion = suggestKey(key, table, alsoKnown)
+      const suggestion = Object.hasOwn(misnamed, key) ? misnamed[key] : suggestKey(key, table, alsoKnown)
       const option = suggestion === undefined ? undefined : optionOf(table, suggestion)
       const known = harmless?.(key)
       if (known !== undefined) this.#find('note', 'harmless-key', key, raw, known)

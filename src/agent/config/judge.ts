@@ -11,6 +11,7 @@ import type {
   SourceSpec,
 } from '../contract.ts'
 import type { AgentKeys, PartKeys, PartKind } from './agent-keys.ts'
+import { crossCheck, type RunningPart, type RunningParts } from './cross-checks.ts'
 import { applyFilters } from './filters.ts'
 import type { AgentModel, ChannelModel, SinkGroupModel, SinkModel, SourceModel } from './model.ts'
 import type { ConfigEntry } from './property-store.ts'
@@ -73,6 +74,7 @@ class Judge {
     const grouped = new Map<string, string>()
     for (const keys of this.#listed('sinkgroups')) this.#groups.set(keys.name, await this.#readGroup(keys, grouped))
     this.#checkFlow()
+    crossCheck(this.#running(), this.#world.report)
     return this.#model()
   }
 
@@ -583,6 +585,29 @@ class Judge {
 
   #path(kind: PartKind, name: string): string {
     return `${this.#keys.name}.${kind}.${name}.`
+  }
+
+  /** The parts that would run, for checks between them. */
+  #running(): RunningParts {
+    const running = (kind: PartKind, { keys, part }: Listed): readonly RunningPart[] => {
+      if (!part) return []
+      const { spec, options, given } = part
+      const place = keys.values.get('type') ?? keys.place
+      return [{ name: keys.name, path: this.#path(kind, keys.name), place, spec, options, given }]
+    }
+    return {
+      sources: [...this.#sources.values()].flatMap((source) =>
+        running('sources', source).map((one) => ({
+          ...one,
+          channels: source.channels,
+          interceptors: source.interceptors.map(({ part }) => part),
+        })),
+      ),
+      channels: [...this.#channels.values()].flatMap((channel) => running('channels', channel)),
+      sinks: [...this.#sinks.values()].flatMap((sink) =>
+        running('sinks', sink).map((one) => ({ ...one, channel: sink.channel ?? '' })),
+      ),
+    }
   }
 
   // ── What survives ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -73,6 +73,7 @@ export async function readPart(request: PartRequest, world: PartWorld): Promise<
     place: request.type ?? place,
     empty,
     ...(alsoKnown ? { alsoKnown } : {}),
+    ...(spec.misnamed ? { misnamed: spec.misnamed } : {}),
     harmless: (key) => harmlessKey(names, key),
     // Flume: the memory channel alone warns and falls back where a number cannot be read.
     fallBack: world.report.mode === 'lenient' && names.includes('MemoryChannel'),
