@@ -1,4 +1,7 @@
 import { memory } from './channel/memory.ts'
+import { env } from './config-filter/env.ts'
+import { external } from './config-filter/external.ts'
+import { file } from './config-filter/file.ts'
 import type { ComponentSpec } from './contract.ts'
 import { line } from './deserializer/line.ts'
 import { defaultProcessor } from './processor/default.ts'
@@ -47,4 +50,8 @@ export const components: readonly ComponentSpec[] = [
   text,
   // deserializers
   line,
+  // config filters
+  env,
+  external,
+  file,
 ]
