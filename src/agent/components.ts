@@ -17,6 +17,7 @@ import { logger } from './sink/logger.ts'
 import { nullSink } from './sink/null.ts'
 import { sparkReceiver } from './sink/spark-receiver.ts'
 import { avro as avroSource } from './source/avro.ts'
+import { exec } from './source/exec.ts'
 import { flumeSource } from './source/flume-source/index.ts'
 import { netcat } from './source/netcat.ts'
 import { seq } from './source/seq.ts'
@@ -26,6 +27,7 @@ import { spooldir } from './source/spooldir/index.ts'
 export const components: readonly ComponentSpec[] = [
   // sources
   avroSource,
+  exec,
   flumeSource,
   netcat,
   seq,
