@@ -9,7 +9,8 @@ import { createLogger } from '../monitor/logger.ts'
 import { formatFinding } from '../spec/finding.ts'
 import { type AgentOptions, readAgentOptions } from './agent-options.ts'
 import { notifyReady, notifyStopping } from './ready.ts'
-import { stopSignal } from './signals.ts'
+import { Reloader } from './reload.ts'
+import { hangUp, stopSignal } from './signals.ts'
 import type { Terminal, Verb } from './verb.ts'
 
 /** `flume-ts agent`: runs the agent until a signal stops it, and says what went through. */
@@ -36,10 +37,10 @@ export const agent: Verb = async (argv, terminal) => {
     return 1
   }
   sayFlows(terminal, loaded.model)
-  return options.dryRun ? 0 : run(loaded.model, options, terminal)
+  return options.dryRun ? 0 : run(loaded.model, source, options, terminal)
 }
 
-async function run(model: Model, options: AgentOptions, terminal: Terminal): Promise<number> {
+async function run(model: Model, source: ConfigSource, options: AgentOptions, terminal: Terminal): Promise<number> {
   const beganMs = systemClock.monotonic()
   const log = createLogger({ level: options.logLevel })
   const agent = new Agent(model, {
@@ -47,24 +48,45 @@ async function run(model: Model, options: AgentOptions, terminal: Terminal): Pro
     settings: { mounts: options.mounts, env: options.env, properties: options.properties },
     console: options.console && process.stdin.isTTY ? process.stdin : undefined,
   })
+  const reloader = new Reloader({
+    source,
+    agent,
+    clock: systemClock,
+    log,
+    pollIntervalMs: options.reload ? options.pollIntervalMs : undefined,
+    say: (line) => terminal.stderr.write(`${line}\n`),
+  })
   const release = keepAlive()
   const ended = Promise.race([
     stopSignal(() => terminal.stderr.write(`flume-ts: stopped at once; ${agent.atRisk} events in memory are lost\n`)),
+    hangUp(() => void reloader.now()),
     defect(),
+    // A start that goes on trying keeps nobody from stopping or mending it; one that cannot succeed ends the command.
+    agent.start().then(
+      () => new Promise<never>(() => undefined),
+      (error: unknown) =>
+        agent.stop().then(() => {
+          throw error
+        }),
+    ),
   ])
-  await agent.start()
+  reloader.start()
   let stopping = false
-  void agent.ready().then(() => {
-    if (stopping) return
-    log.info(`agent ${model.name} runs`, { startMs: Math.round(systemClock.monotonic() - beganMs) })
-    return notifyReady(options.env, log)
-  })
+  void agent.ready().then(
+    () => {
+      if (stopping) return
+      log.info(`agent ${model.name} runs`, { startMs: Math.round(systemClock.monotonic() - beganMs) })
+      return notifyReady(options.env, log)
+    },
+    // Said where the start is waited for.
+    () => undefined,
+  )
   const reason = await ended
   stopping = true
   if (reason instanceof Error) log.error(`a defect stops the agent: ${explain(reason)}`, { stack: reason.stack })
   else log.info(`stopping on ${reason}`)
   await notifyStopping(options.env, log)
-  await agent.stop()
+  await Promise.all([reloader.stop(), agent.stop()])
   release()
   terminal.stdout.write(`agent ${model.name} stopped\n`)
   for (const line of describeSummary(agent.summary)) terminal.stdout.write(`  ${line}\n`)
