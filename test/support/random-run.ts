@@ -226,7 +226,7 @@ class World {
       const version = this.#versions.get(name) ?? 0
       sinks.push({
         name,
-        spec: this.#sinkSpec(name, channel, version % 7 === 6),
+        spec: this.#sinkSpec(name, channel, version % 15 === 14),
         options: {},
         fingerprint: `${name} ${version}`,
         channel,
@@ -267,7 +267,7 @@ class World {
         : channels.filter((_, which) => goesTo(text, which, channels.length))
     return {
       name,
-      spec: this.#sourceSpec(name, version % 5 === 4),
+      spec: this.#sourceSpec(name, version % 12 === 11),
       options: { requiredFor },
       fingerprint: `${name} ${version}`,
       channels,
