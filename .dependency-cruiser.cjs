@@ -38,6 +38,19 @@ module.exports = {
       ['net'],
       ['net', 'core', 'spec', 'codec', 'monitor'],
     ),
+    only(
+      'client-is-a-thin-door',
+      'Programs that only send events load no agent, no job and no command; what the client does lies in net, where the avro sink has it too.',
+      ['client'],
+      ['client', 'net', 'core', 'monitor'],
+    ),
+    {
+      name: 'nobody-needs-the-client',
+      comment: 'The door is for users; whoever works inside goes to net itself.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/client/' },
+      to: { path: room('client') },
+    },
     {
       name: 'codec-is-pure',
       comment: 'A codec without input and output can be fed recorded bytes, random bytes and half messages.',

@@ -1,4 +1,4 @@
-import { DStream, FlumeSource, Seconds, SparkConf, StreamingContext } from 'flume-ts/stream'
+import { SparkConf, StreamingContext, Seconds, FlumeSource, DStream } from 'flume-ts/stream'
 
 const conf = new SparkConf().setAppName('SparkStreamingWithFlume')
 const ssc = new StreamingContext(conf, Seconds(1))

@@ -35,7 +35,7 @@ run('npx', ['flume-ts', 'validate', '--strict', '-f', 'node_modules/flume-ts/con
 writeFileSync(
   join(folder, 'user.mjs'),
   `import { EventBatch, defineSink } from 'flume-ts/agent'
-import { DStream, FlumeSource, Seconds, SparkConf, StreamingContext } from 'flume-ts/stream'
+import { SparkConf, StreamingContext, Seconds, FlumeSource, DStream } from 'flume-ts/stream'
 import { ManualClock } from 'flume-ts/testing'
 console.log([EventBatch, defineSink, DStream, FlumeSource, Seconds, SparkConf, StreamingContext, ManualClock].every((it) => typeof it === 'function'))
 `,

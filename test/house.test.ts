@@ -71,6 +71,7 @@ const hall = {
   'src/agent/contract.ts': 'export const contract = 1\n',
   'src/agent/source/netcat.ts': 'export const netcat = 1\n',
   'src/stream/api.ts': 'export const api = 1\n',
+  'src/client/api.ts': 'export const door = 1\n',
   'src/cli/agent.ts': 'export const agent = 1\n',
 }
 
@@ -90,6 +91,12 @@ const breaches = [
     path: 'src/stream/x7.ts',
     code: "export { contract } from '../agent/contract.ts'\n",
   },
+  {
+    wall: 'client-is-a-thin-door',
+    path: 'src/client/x14.ts',
+    code: "export { contract } from '../agent/contract.ts'\n",
+  },
+  { wall: 'nobody-needs-the-client', path: 'src/net/x15.ts', code: "export { door } from '../client/api.ts'\n" },
   {
     wall: 'component-stays-in-its-room',
     path: 'src/agent/source/x8.ts',

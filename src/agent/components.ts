@@ -11,11 +11,13 @@ import { replicating } from './selector/replicating.ts'
 import { headerAndText } from './serializer/header-and-text.ts'
 import { text } from './serializer/text.ts'
 import { avro as avroSink } from './sink/avro.ts'
+import { fileRoll } from './sink/file-roll.ts'
 import { hdfs } from './sink/hdfs/index.ts'
 import { logger } from './sink/logger.ts'
 import { nullSink } from './sink/null.ts'
 import { sparkReceiver } from './sink/spark-receiver.ts'
 import { avro as avroSource } from './source/avro.ts'
+import { exec } from './source/exec.ts'
 import { flumeSource } from './source/flume-source/index.ts'
 import { netcat } from './source/netcat.ts'
 import { seq } from './source/seq.ts'
@@ -25,6 +27,7 @@ import { spooldir } from './source/spooldir/index.ts'
 export const components: readonly ComponentSpec[] = [
   // sources
   avroSource,
+  exec,
   flumeSource,
   netcat,
   seq,
@@ -35,6 +38,7 @@ export const components: readonly ComponentSpec[] = [
   replicating,
   // sinks
   avroSink,
+  fileRoll,
   hdfs,
   logger,
   nullSink,

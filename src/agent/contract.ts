@@ -81,7 +81,10 @@ export interface Channel {
   /** Most events of one put or take. */
   readonly transactionCapacity: number
   readonly capacity: number
-  /** Events held now, those lent out included. */
+  /**
+   * Events held now, those lent out included. It changes in the same step as the counters `eventPutSuccess` and
+   * `eventTakeSuccess`, which the channel keeps itself, so that the ledger balances whenever it is read.
+   */
   readonly size: number
   /** How many events a put could take now without waiting, as far as is known; a hint, not a promise. */
   readonly room: number
@@ -96,6 +99,8 @@ export interface Channel {
    * undefined. Takes may overlap; each lends its own events.
    */
   take<T>(max: number, use: (batch: EventBatch) => Promise<T>, signal?: AbortSignal): Promise<T | undefined>
+  /** New options for the live channel, where its spec says `adjustable`: events stay, what does not fit is given up with a warning. */
+  reconfigure?(options: Readonly<Record<string, unknown>>): Promise<void>
   /** Ends the channel; puts and takes reject CLOSED afterwards. */
   stop?(): Promise<void>
 }
@@ -167,6 +172,11 @@ export interface Route {
   readonly channel: string
   readonly batch: EventBatch
   readonly required: boolean
+  /**
+   * Which events of the routed batch these are, ascending; left out: all of it, or those that lie at the same place of
+   * its bytes. The ledger counts by it what went nowhere.
+   */
+  readonly events?: ArrayLike<number>
 }
 
 /** Decides which channels get which events. */
@@ -274,6 +284,8 @@ export interface ChannelSpec<S extends OptionTable = OptionTable> extends SpecBa
     readonly overlappingTakes: boolean
     /** Events live outside the process, where others may feed or drain them (Kafka): no source, or no sink, is fine. */
     readonly external?: boolean
+    /** Every option may change while the channel lives, through `reconfigure` (R-05, MC-11). */
+    readonly adjustable?: boolean
   }
   create(options: Options<S>, context: ChannelContext): Channel | Promise<Channel>
 }

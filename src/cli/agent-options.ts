@@ -8,6 +8,7 @@ import { decodeProperties, parseProperties } from '../codec/properties.ts'
 import { FlumeError } from '../core/error.ts'
 import type { LogLevel } from '../monitor/logger.ts'
 import { parseFlumeEnv } from './flume-env.ts'
+import { mountOf } from './mount.ts'
 
 /** What `flume-ts agent` was asked for. */
 export interface AgentOptions {
@@ -278,19 +279,6 @@ function propertyOf(setting: string): readonly [string, string] {
   const name = equals < 0 ? setting : setting.slice(0, equals)
   if (name === '') throw new FlumeError('USAGE', `-D${setting} names no property`, { hint: 'write -Dkey=value' })
   return [name, equals < 0 ? '' : setting.slice(equals + 1)]
-}
-
-function mountOf(mount: string): readonly [string, string] {
-  // The address may hold = in a query, a folder hardly ever does.
-  const equals = mount.lastIndexOf('=')
-  const url = mount.slice(0, equals)
-  const path = mount.slice(equals + 1)
-  if (equals < 0 || path === '' || !/^[a-z][a-z0-9+.-]*:\/\//i.test(url)) {
-    throw new FlumeError('USAGE', `--mount ${mount} is not URL=PATH`, {
-      hint: 'such as --mount hdfs://namenode:8020=./data/hdfs',
-    })
-  }
-  return [url.replace(/\/+$/, ''), path]
 }
 
 function wholeSeconds(text: string): number {

@@ -80,6 +80,8 @@ function sayFlows(terminal: Terminal, model: Model): void {
 
 /** An error nobody caught: a defect of ours or of a user's component. */
 function defect(): Promise<Error> {
+  // A reader of our output that went away is no reason to stop moving events.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
   return new Promise((resolve) => {
     process.on('uncaughtException', resolve)
     process.on('unhandledRejection', (thrown) => resolve(thrown instanceof Error ? thrown : new Error(String(thrown))))

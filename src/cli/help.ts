@@ -3,28 +3,9 @@ import type { ComponentKind, ComponentSpec } from '../agent/contract.ts'
 import { FlumeError } from '../core/error.ts'
 import { describeForTerminal } from '../spec/describe.ts'
 import { didYouMean } from '../spec/nearest.ts'
+import { commands } from './commands.ts'
+import { kindOf, kinds, spoken } from './kinds.ts'
 import type { Verb } from './verb.ts'
-
-const kinds: readonly ComponentKind[] = [
-  'source',
-  'channel',
-  'sink',
-  'interceptor',
-  'selector',
-  'sink processor',
-  'serializer',
-  'deserializer',
-  'config filter',
-]
-
-/** A kind as one word of a command line. */
-const spoken = (kind: ComponentKind): string => kind.replace('sink ', '').replace(' ', '-')
-
-/** The commands' own help, by name. */
-const commands: ReadonlyMap<string, () => Promise<string>> = new Map([
-  ['agent', async () => (await import('./agent-options.ts')).agentCommand().helpInformation()],
-  ['validate', async () => (await import('./validate.ts')).validateCommand().helpInformation()],
-])
 
 /** `flume-ts help [KIND [TYPE] | COMMAND]`, from the specs and the commands themselves. */
 export const help: Verb = async ([what, type, ...rest], { stdout }) => {
@@ -35,24 +16,20 @@ export const help: Verb = async ([what, type, ...rest], { stdout }) => {
 }
 
 function general(): string {
-  return `usage: flume-ts COMMAND …
-
-  agent -f FILE [-n NAME]      runs an agent; takes every option of flume-ng agent
-  validate -f FILE             says everything that is wrong with a configuration
-  help KIND [TYPE]             lists components, or one component's options; KIND is
-                               ${kinds.map(spoken).join(', ')}
-  help COMMAND                 lists a command's options
-  version                      says which version this is
-`
+  const heads = commands.map(({ name, usage }) => `${name} ${usage}`.trimEnd())
+  const width = Math.max(...heads.map(({ length }) => length))
+  const lines = commands.map(({ summary }, i) => `  ${(heads[i] as string).padEnd(width)}  ${summary}\n`)
+  return `usage: flume-ts COMMAND …\n\n${lines.join('')}\nKIND is ${kinds.map(spoken).join(', ')}\n`
 }
 
 async function helpOn(what: string, type: string | undefined): Promise<string> {
-  const command = commands.get(what)
-  if (command && type === undefined) return command()
-  const kind = kinds.find((word) => [word, `${word}s`, spoken(word)].includes(what))
+  const command = commands.find(({ name }) => name === what)
+  if (command && type === undefined && command.options) return (await command.options()).helpInformation()
+  if (command && type === undefined) return `usage: flume-ts ${command.name} ${command.usage}\n\n${command.summary}\n`
+  const kind = kindOf(what)
   if (!kind) {
-    const hint =
-      didYouMean(what, [...kinds.map(spoken), ...commands.keys()]) ?? `there are ${kinds.map(spoken).join(', ')}`
+    const words = [...kinds.map(spoken), ...commands.map(({ name }) => name)]
+    const hint = didYouMean(what, words) ?? `there are ${kinds.map(spoken).join(', ')}`
     throw new FlumeError('USAGE', `there is no help on "${what}"`, { hint })
   }
   const specs = components.filter((spec) => spec.kind === kind)

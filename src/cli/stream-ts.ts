@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { explain } from '../core/error.ts'
+import { mountOf } from './mount.ts'
 import { exitCodes, type SubmitOptions, submit } from './submit.ts'
 
 const packageFile = new URL('../../../package.json', import.meta.url)
@@ -27,7 +28,10 @@ interface ParsedOptions {
   readonly conf?: readonly [string, string][]
   readonly propertiesFile?: string
   readonly batchInterval?: number
+  readonly mount: readonly string[]
 }
+
+const several = (value: string, before: readonly string[]): readonly string[] => [...before, value]
 
 function program(onSubmit: (options: SubmitOptions) => Promise<void>): Command {
   const root = new Command('stream-ts')
@@ -46,9 +50,10 @@ function program(onSubmit: (options: SubmitOptions) => Promise<void>): Command {
     .option('--conf <key=value>', 'a setting, such as spark.streaming.blockInterval=100ms; may be repeated', setting)
     .option('--properties-file <file>', 'more settings, key=value or key value a line; --conf wins')
     .option('--batch-interval <ms>', 'batch interval for a job that exports a function; default 1000', milliseconds)
+    .option('--mount <url=path>', 'serve an address from a local folder; may be repeated', several, [])
     .passThroughOptions()
     .action(async (job: string, args: string[], options: ParsedOptions) => {
-      await onSubmit({ job, args, ...options })
+      await onSubmit({ ...options, job, args, mounts: new Map(options.mount.map(mountOf)) })
     })
   root
     .command('version')

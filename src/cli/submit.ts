@@ -1,9 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import { basename, relative } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { decodeProperties, parseProperties } from '../codec/properties.ts'
 import { asError, explain, FlumeError } from '../core/error.ts'
 import { createLogger } from '../monitor/logger.ts'
 import { SparkConf } from '../stream/conf.ts'
+import { mountFileSystems } from '../stream/files.ts'
 import { userFrames } from '../stream/graph/call-site.ts'
 import { setLaunch } from '../stream/launch.ts'
 import { failureContextOf } from '../stream/scheduler/termination.ts'
@@ -24,6 +26,8 @@ export interface SubmitOptions {
   readonly conf?: readonly [string, string][]
   readonly propertiesFile?: string
   readonly batchInterval?: number
+  /** Addresses served from local folders. */
+  readonly mounts?: ReadonlyMap<string, string>
 }
 
 const batchIntervalMsDefault = 1000
@@ -52,7 +56,9 @@ export async function submit(options: SubmitOptions): Promise<number> {
   }
 }
 
-async function prepareLaunch({ master, name, conf = [], propertiesFile, job }: SubmitOptions): Promise<void> {
+async function prepareLaunch(options: SubmitOptions): Promise<void> {
+  const { master, name, conf = [], propertiesFile, job, mounts } = options
+  if (mounts) mountFileSystems(mounts)
   const settings = new Map<string, string>()
   if (propertiesFile !== undefined)
     for (const [key, value] of await readSettings(propertiesFile)) settings.set(key, value)
@@ -65,19 +71,15 @@ async function prepareLaunch({ master, name, conf = [], propertiesFile, job }: S
   setLaunch({ settings, logger, onStarted: () => void notifyReady(process.env, logger) })
 }
 
-/** Spark's own format: a key and a value a line, with `=`, `:` or blanks between; `#` begins a comment line. */
+/** Spark reads this file as Java properties, and trims the values. */
 async function readSettings(file: string): Promise<[string, string][]> {
-  const text = await readFile(file, 'utf8').catch((cause) => {
+  const bytes = await readFile(file).catch((cause) => {
     throw new FlumeError('USAGE', `cannot read the properties file ${file}`, { cause })
   })
-  return text
-    .split(/\r\n|\r|\n/)
-    .map((line) => line.trim())
-    .filter((line) => line !== '' && !/^[#!]/.test(line))
-    .map((line): [string, string] => {
-      const [, key = line, value = ''] = /^([^\s=:]+)(?:\s*[=:]\s*|\s+)?(.*)$/.exec(line) ?? []
-      return [key, value]
-    })
+  const { entries, problems } = parseProperties(decodeProperties(bytes))
+  const [problem] = problems
+  if (problem) throw new FlumeError('USAGE', `${file}:${problem.line}:${problem.column}: ${problem.message}`)
+  return entries.map(({ key, value }) => [key, value.trim()])
 }
 
 async function runModule(file: string, options: SubmitOptions): Promise<void> {

@@ -16,6 +16,8 @@ export class SourceCounters {
   subscriberDropped = 0
   startTimeMs = 0
   stopTimeMs = 0
+  /** What only this kind of component counts, under its name in /metrics, such as KafkaEmptyCount. */
+  readonly more: Record<string, number> = {}
 }
 
 export class ChannelCounters {
@@ -25,6 +27,8 @@ export class ChannelCounters {
   eventTakeSuccess = 0
   startTimeMs = 0
   stopTimeMs = 0
+  /** What only this kind of component counts, under its name in /metrics, such as KafkaEmptyCount. */
+  readonly more: Record<string, number> = {}
 }
 
 export class SinkCounters {
@@ -40,4 +44,62 @@ export class SinkCounters {
   channelReadFail = 0
   startTimeMs = 0
   stopTimeMs = 0
+  /** What only this kind of component counts, under its name in /metrics, such as KafkaEmptyCount. */
+  readonly more: Record<string, number> = {}
+}
+
+/** The values of a source under their names in /metrics. */
+export function sourceMetrics(counters: SourceCounters): Record<string, number> {
+  return {
+    ...times(counters),
+    EventReceivedCount: counters.eventReceived,
+    EventAcceptedCount: counters.eventAccepted,
+    AppendReceivedCount: counters.appendReceived,
+    AppendAcceptedCount: counters.appendAccepted,
+    AppendBatchReceivedCount: counters.appendBatchReceived,
+    AppendBatchAcceptedCount: counters.appendBatchAccepted,
+    OpenConnectionCount: counters.openConnections,
+    EventReadFail: counters.eventReadFail,
+    ChannelWriteFail: counters.channelWriteFail,
+    GenericProcessingFail: counters.genericProcessingFail,
+    ...counters.more,
+  }
+}
+
+/** The values of a channel that holds `size` events under their names in /metrics. */
+export function channelMetrics(counters: ChannelCounters, size: number, capacity: number): Record<string, number> {
+  return {
+    ...times(counters),
+    ChannelSize: size,
+    ChannelCapacity: capacity,
+    // Flume's answer where there is no capacity to fill (O-06).
+    ChannelFillPercentage: capacity === 0 ? Number.MAX_VALUE : (size / capacity) * 100,
+    EventPutAttemptCount: counters.eventPutAttempt,
+    EventPutSuccessCount: counters.eventPutSuccess,
+    EventTakeAttemptCount: counters.eventTakeAttempt,
+    EventTakeSuccessCount: counters.eventTakeSuccess,
+    ...counters.more,
+  }
+}
+
+/** The values of a sink under their names in /metrics. */
+export function sinkMetrics(counters: SinkCounters): Record<string, number> {
+  return {
+    ...times(counters),
+    ConnectionCreatedCount: counters.connectionCreated,
+    ConnectionClosedCount: counters.connectionClosed,
+    ConnectionFailedCount: counters.connectionFailed,
+    BatchEmptyCount: counters.batchEmpty,
+    BatchUnderflowCount: counters.batchUnderflow,
+    BatchCompleteCount: counters.batchComplete,
+    EventDrainAttemptCount: counters.eventDrainAttempt,
+    EventDrainSuccessCount: counters.eventDrainSuccess,
+    EventWriteFail: counters.eventWriteFail,
+    ChannelReadFail: counters.channelReadFail,
+    ...counters.more,
+  }
+}
+
+function times({ startTimeMs, stopTimeMs }: { readonly startTimeMs: number; readonly stopTimeMs: number }) {
+  return { StartTime: startTimeMs, StopTime: stopTimeMs }
 }

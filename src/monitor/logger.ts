@@ -1,4 +1,6 @@
 import { pino } from 'pino'
+import { systemClock } from '../core/clock.ts'
+import { RepeatLimiter, type RepeatLimits } from './repeat-limiter.ts'
 
 /** Fields of a log line; secrets must never be among them. */
 export type LogFields = Readonly<Record<string, unknown>>
@@ -21,10 +23,24 @@ export interface LoggerOptions {
   readonly stream?: { write(line: string): unknown }
   /** Readable lines instead of JSON; by default when standard error is a terminal. */
   readonly readable?: boolean
+  /** How often one component may say one thing; ten times in ten seconds when left out. */
+  readonly repeats?: RepeatLimits
 }
 
-/** Logs by pino: one JSON object a line, or readable lines on a terminal. */
-export function createLogger({ level = 'info', stream, readable }: LoggerOptions = {}): Logger {
+/** A logger that can say at once which lines it held back as repetitions; for the end of the process. */
+export interface RootLogger extends Logger {
+  flush(): void
+}
+
+const repeatsDefault: RepeatLimits = { most: 10, intervalMs: 10_000, clock: systemClock }
+
+/**
+ * Logs by pino: one JSON object a line, or readable lines on a terminal. What one component says again and again is
+ * written `repeats.most` times per interval, then once with how often it was said; warnings and errors that differ in
+ * numbers only are the same.
+ */
+export function createLogger(options: LoggerOptions = {}): RootLogger {
+  const { level = 'info', stream, readable, repeats = repeatsDefault } = options
   const target = stream ?? process.stderr
   const asText = readable ?? (stream === undefined && process.stderr.isTTY === true)
   const destination = asText ? { write: (line: string) => target.write(readableLine(line)) } : target
@@ -32,7 +48,7 @@ export function createLogger({ level = 'info', stream, readable }: LoggerOptions
     { level, base: null, messageKey: 'message', formatters: { level: (label) => ({ level: label }) } },
     destination,
   )
-  return new PinoLogger(root)
+  return new PinoLogger(root, '', new RepeatLimiter(repeats))
 }
 
 /** A logger that says nothing; for tests and for commands that only print. */
@@ -44,31 +60,49 @@ export const silentLogger: Logger = {
   child: () => silentLogger,
 }
 
-class PinoLogger implements Logger {
+class PinoLogger implements RootLogger {
   readonly #pino: pino.Logger
+  readonly #component: string
+  readonly #limiter: RepeatLimiter
 
-  constructor(target: pino.Logger) {
+  constructor(target: pino.Logger, component: string, limiter: RepeatLimiter) {
     this.#pino = target
+    this.#component = component
+    this.#limiter = limiter
   }
 
   debug(message: string, fields: LogFields = {}): void {
-    this.#pino.debug(fields, message)
+    this.#say('debug', message, fields)
   }
 
   info(message: string, fields: LogFields = {}): void {
-    this.#pino.info(fields, message)
+    this.#say('info', message, fields)
   }
 
   warn(message: string, fields: LogFields = {}): void {
-    this.#pino.warn(fields, message)
+    this.#say('warn', message, fields)
   }
 
   error(message: string, fields: LogFields = {}): void {
-    this.#pino.error(fields, message)
+    this.#say('error', message, fields)
   }
 
   child(component: string): Logger {
-    return new PinoLogger(this.#pino.child({ component }))
+    return new PinoLogger(this.#pino.child({ component }), component, this.#limiter)
+  }
+
+  flush(): void {
+    this.#limiter.flush()
+  }
+
+  #say(level: 'debug' | 'info' | 'warn' | 'error', message: string, fields: LogFields): void {
+    if (!this.#pino.isLevelEnabled(level)) return
+    // Only complaints: an informative line often is its numbers.
+    const words = level === 'warn' || level === 'error' ? message.replaceAll(/\d+/g, '#') : message
+    const isWritten = this.#limiter.passes(`${level}\n${this.#component}\n${words}`, (held, intervalMs) =>
+      this.#pino[level](fields, `${message} [and ${held} more like it within ${intervalMs / 1000} s]`),
+    )
+    if (isWritten) this.#pino[level](fields, message)
   }
 }
 

@@ -7,7 +7,11 @@ export interface ComponentMetrics {
   readonly values: Readonly<Record<string, number>>
 }
 
-/** Why events are neither delivered nor held any more. */
+/**
+ * Why events are neither delivered nor held any more. Of a source: `interceptor` (left out by one), `no-route` (the
+ * selector sent them nowhere). Of a channel: `refused-as-optional` (copies it had no room for and did not have to take,
+ * P-03), `lost-at-stop` (still in memory when the agent stopped).
+ */
 export type DropReason = string
 
 /**
@@ -16,10 +20,16 @@ export type DropReason = string
  */
 export interface ChannelLedger {
   readonly channel: string
+  /** Events that were found in the channel when it was opened, were put into it, or were offered to it as optional. */
   readonly entered: number
+  /** Of these, those that were found there at the opening: a durable channel keeps them over a restart. */
+  readonly recovered: number
   readonly delivered: number
+  /** Events in the channel, those lent to sinks included. */
   readonly held: number
   readonly dropped: Readonly<Record<DropReason, number>>
+  /** True for a channel whose events live elsewhere (Kafka), where others may put and take them: it need not balance. */
+  readonly external?: boolean
 }
 
 /**
@@ -28,14 +38,17 @@ export interface ChannelLedger {
  */
 export interface SourceLedger {
   readonly source: string
+  /** Events whose delivery has been answered. */
   readonly received: number
+  /** Events being delivered at this moment; they are in no other number. */
+  readonly underWay: number
   readonly accepted: number
   readonly refused: number
   /** Accepted events that went to at least one channel. */
   readonly routed: number
   /** Accepted events that went nowhere: left out by an interceptor, no route, … */
   readonly dropped: Readonly<Record<DropReason, number>>
-  /** Copies that each channel took from this source. */
+  /** Copies that each channel took from this source, those of deliveries that another channel refused included (P-02). */
   readonly entered: Readonly<Record<string, number>>
 }
 
@@ -48,7 +61,7 @@ export interface ComponentHealth {
   readonly problem?: string
 }
 
-/** Everything that can be watched of an agent, at one moment. */
+/** Everything that can be watched of an agent, at one moment; also before it runs and after it has stopped. */
 export interface AgentSnapshot {
   readonly agent: string
   readonly takenAtMs: number

@@ -1,4 +1,5 @@
 import { lookup } from 'node:dns/promises'
+import { setMaxListeners } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
 import type { Clock } from '../core/clock.ts'
 import { explain, FlumeError, isAbort } from '../core/error.ts'
@@ -31,10 +32,11 @@ export interface TcpListenerOptions {
 }
 
 export const connectionsMaxDefault = 10_000
-/** How long a closed connection may take to deliver its last bytes. */
+/** How long a connection that is closed here may take to deliver its last bytes, and how long when everything stops. */
 const lingerMs = 2000
-/** Refused connections are logged at most this often. */
-const refusalLogMs = 10_000
+const lingerAtStopMs = 200
+/** Refused and broken connections are logged at most this often: strangers must not fill the log. */
+const strangerLogMs = 1000
 
 /** A TCP port and the sessions on it. */
 export class TcpListener {
@@ -42,10 +44,13 @@ export class TcpListener {
   readonly #server: Server
   readonly #stop = new AbortController()
   readonly #sessions = new Set<Promise<void>>()
-  #refusedAtMs = Number.NEGATIVE_INFINITY
+  #strangerLogAtMs = Number.NEGATIVE_INFINITY
+  #notLogged = 0
 
   private constructor(options: TcpListenerOptions) {
     this.#options = options
+    // Every session listens to it; that is no leak.
+    setMaxListeners(0, this.#stop.signal)
     // A peer may end its side and still wait for answers.
     this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket))
   }
@@ -98,7 +103,7 @@ export class TcpListener {
     const wire = new SocketWire(socket)
     const { connectionsMax = connectionsMaxDefault } = this.#options
     if (this.#sessions.size >= connectionsMax || this.#stop.signal.aborted) {
-      this.#logRefusal(`refused a connection: ${this.#sessions.size} are open`)
+      this.#logStranger(`refused a connection: ${this.#sessions.size} are open`)
       wire.destroy()
       return
     }
@@ -112,13 +117,12 @@ export class TcpListener {
   }
 
   async #run(wire: SocketWire, peer: Peer): Promise<void> {
-    const { log } = this.#options
     const onStop = (): void => wire.stopReading()
     this.#stop.signal.addEventListener('abort', onStop, { once: true })
     try {
       if (await this.#admits(peer)) await this.#options.serve(wire, peer, this.#stop.signal)
     } catch (error) {
-      if (!isAbort(error)) log.warn(`closed the connection of ${peer.address}:${peer.port}: ${explain(error)}`)
+      if (!isAbort(error)) this.#logStranger(`closed the connection of ${peer.address}:${peer.port}: ${explain(error)}`)
     } finally {
       this.#stop.signal.removeEventListener('abort', onStop)
     }
@@ -128,7 +132,7 @@ export class TcpListener {
   async #admits(peer: Peer): Promise<boolean> {
     if (!this.#options.admit) return true
     if (await this.#options.admit(peer)) return true
-    this.#logRefusal(`refused a connection of ${peer.address}: not allowed`)
+    this.#logStranger(`refused a connection of ${peer.address}: not allowed`)
     return false
   }
 
@@ -137,7 +141,9 @@ export class TcpListener {
     wire.stopReading()
     if (wire.gone.aborted) return
     await new Promise<void>((resolve) => {
-      const timer = this.#options.clock.after(lingerMs, () => wire.destroy())
+      const timer = this.#options.clock.after(this.#stop.signal.aborted ? lingerAtStopMs : lingerMs, () =>
+        wire.destroy(),
+      )
       wire.gone.addEventListener(
         'abort',
         () => {
@@ -150,11 +156,15 @@ export class TcpListener {
     })
   }
 
-  #logRefusal(message: string): void {
+  #logStranger(message: string): void {
     const nowMs = this.#options.clock.monotonic()
-    if (nowMs - this.#refusedAtMs < refusalLogMs) return
-    this.#refusedAtMs = nowMs
-    this.#options.log.warn(message)
+    if (nowMs - this.#strangerLogAtMs < strangerLogMs) {
+      this.#notLogged++
+      return
+    }
+    this.#options.log.warn(this.#notLogged > 0 ? `${message} (${this.#notLogged} like it were not logged)` : message)
+    this.#strangerLogAtMs = nowMs
+    this.#notLogged = 0
   }
 }
 

@@ -2,7 +2,10 @@ import { createReadStream } from 'node:fs'
 import { lstat, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join, posix, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { systemClock } from '../core/clock.ts'
 import { FlumeError } from '../core/error.ts'
+import { JobFiles } from '../net/hdfs/job-files.ts'
+import { openFileSystem } from '../net/hdfs/open.ts'
 
 /** One entry of a folder. */
 export interface FileEntry {
@@ -43,8 +46,27 @@ export interface FileSystem {
 /** Makes the file system of one authority, such as `namenode:8020` (empty for local files). */
 export type FileSystemFactory = (authority: string) => FileSystem
 
+/** Longest wait for an answer of HDFS, in milliseconds. */
+const hdfsTimeoutMs = 30_000
+const hdfsSchemes = ['hdfs', 'webhdfs', 'swebhdfs']
+
 const factories = new Map<string, FileSystemFactory>([['file', () => localFiles]])
 const systems = new Map<string, FileSystem>()
+mountFileSystems(new Map())
+
+/** Serves HDFS, with some addresses (`hdfs://namenode:8020`) from local folders instead. Throws USAGE for a part of one. */
+export function mountFileSystems(mounts: ReadonlyMap<string, string>): void {
+  for (const url of mounts.keys()) {
+    if (/^[^:]+:\/\/[^/]*$/.test(url)) continue
+    throw new FlumeError('USAGE', `--mount ${url}: a job mounts whole file systems, such as hdfs://namenode:8020`)
+  }
+  const settings = { mounts, env: process.env, clock: systemClock, timeoutMs: hdfsTimeoutMs }
+  for (const scheme of hdfsSchemes) {
+    registerFileSystem(scheme, (authority) => {
+      return new JobFiles(openFileSystem(`${scheme}://${authority}/`, settings).fileSystem)
+    })
+  }
+}
 
 /** Adds a scheme, such as `hdfs`. */
 export function registerFileSystem(scheme: string, factory: FileSystemFactory): void {

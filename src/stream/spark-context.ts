@@ -5,7 +5,7 @@ import { type Clock, systemClock } from '../core/clock.ts'
 import { FlumeError } from '../core/error.ts'
 import { type Random, systemRandom } from '../core/random.ts'
 import { createLogger, type Logger } from '../monitor/logger.ts'
-import type { SparkConf } from './conf.ts'
+import { SparkConf } from './conf.ts'
 import { type FileEntry, type FileSystem, glob, locate } from './files.ts'
 import { launchLogger } from './launch.ts'
 import { readLines } from './lines.ts'
@@ -38,6 +38,9 @@ export function coresOf(master: string): number {
   }
   return cores === undefined ? 1 : cores === '*' ? availableParallelism() : Number(cores)
 }
+
+/** The context made last that is not stopped. */
+let current: SparkContext | undefined
 
 /** Makes data sets. A streaming job reaches it by `ssc.sparkContext`. */
 export class SparkContext implements RddContext {
@@ -77,6 +80,12 @@ export class SparkContext implements RddContext {
     this.defaultParallelism = this.#conf.getInt('spark.default.parallelism', cores)
     require_(this.defaultParallelism > 0, 'spark.default.parallelism must be positive')
     this.runner = new LocalRunner(cores, this.clock)
+    current = this
+  }
+
+  /** The context that this process has, or a new one. */
+  static getOrCreate(conf: SparkConf = new SparkConf()): SparkContext {
+    return current ?? new SparkContext(conf)
   }
 
   get appName(): string {
@@ -194,6 +203,7 @@ export class SparkContext implements RddContext {
   stop(): void {
     if (this.#stopped) return
     this.#stopped = true
+    if (current === this) current = undefined
     for (const act of this.#stopActions.splice(0)) act()
   }
 }

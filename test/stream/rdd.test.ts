@@ -48,6 +48,14 @@ describe('the context', () => {
     })
   }
 
+  test('getOrCreate answers the context that is there, and a new one once it has stopped', () => {
+    const conf = new SparkConf(false).setAppName('one')
+    const one = new SparkContext(conf)
+    assert.equal(SparkContext.getOrCreate(conf), one)
+    one.stop()
+    assert.notEqual(SparkContext.getOrCreate(conf), one)
+  })
+
   test('an application without a name is refused', () => {
     assert.throws(() => new SparkContext(new SparkConf(false)), /An application name must be set/)
   })
@@ -258,6 +266,31 @@ describe('transformations', () => {
     counted.unpersist()
     await counted.count()
     assert.equal(calls, 12)
+  })
+})
+
+describe('chance', () => {
+  const numbers = sc.parallelize(
+    Array.from({ length: 2000 }, (_, i) => i),
+    3,
+  )
+
+  test('sample keeps about its fraction, and the same records for the same seed', async () => {
+    const one = await numbers.sample(false, 0.3, 7).collect()
+    assert.ok(one.length > 500 && one.length < 700, String(one.length))
+    assert.deepEqual(await numbers.sample(false, 0.3, 7).collect(), one)
+    assert.notDeepEqual(await numbers.sample(false, 0.3, 8).collect(), one)
+    assert.throws(() => numbers.sample(true, 0.3), /sample with replacement is not offered/)
+  })
+
+  test('randomSplit puts every record into exactly one part', async () => {
+    const parts = await Promise.all(numbers.randomSplit([1, 3], 5).map((part) => part.collect()))
+    assert.deepEqual(
+      parts.flat().sort((a, b) => a - b),
+      await numbers.collect(),
+    )
+    const [small = []] = parts
+    assert.ok(small.length > 400 && small.length < 600, String(small.length))
   })
 })
 
@@ -521,6 +554,28 @@ describe('actions', () => {
     { name: 'min', run: () => numbers.min(), expected: 1 },
     { name: 'sum', run: () => numbers.sum(), expected: 17 },
     { name: 'mean', run: () => numbers.mean(), expected: 4.25 },
+    {
+      name: 'stats',
+      run: async () => String(await numbers.stats()),
+      expected: `(count: 4, mean: 4.25, stdev: ${Math.sqrt(6.6875)}, max: 8, min: 1)`,
+    },
+    { name: 'variance', run: () => numbers.variance(), expected: 6.6875 },
+    { name: 'stdev', run: () => numbers.stdev(), expected: Math.sqrt(6.6875) },
+    {
+      name: 'zipWithUniqueId',
+      run: () => numbers.zipWithUniqueId().collect(),
+      expected: [
+        [5, 0],
+        [3, 2],
+        [8, 1],
+        [1, 3],
+      ],
+    },
+    {
+      name: 'zipPartitions',
+      run: () => numbers.zipPartitions(sc.parallelize(['a', 'b'], 2), (xs, ys) => [[...xs, ...ys].join('')]).collect(),
+      expected: ['53a', '81b'],
+    },
     { name: 'lookup', run: () => numbers.keyBy((x) => x % 2).lookup(1), expected: [5, 3, 1] },
     {
       name: 'collectAsMap',

@@ -81,6 +81,11 @@ export class RunningProcess {
     return this.#stderr
   }
 
+  /** Types `text` and ends the process's standard input. */
+  endInput(text = ''): void {
+    this.#child.stdin?.end(text)
+  }
+
   /** Resolves to the exit code once the process has ended and its output is complete; -1 after a signal. */
   get exited(): Promise<number> {
     return this.#exited

@@ -26,7 +26,7 @@ export const memory = defineChannel({
   summary: 'Holds events in memory: fast, and empty after a crash.',
   options,
   transactionCapacityOption: 'transactionCapacity',
-  capabilities: { durable: false, ordered: true, overlappingTakes: true },
+  capabilities: { durable: false, ordered: true, overlappingTakes: true, adjustable: true },
   check: ({ capacity, transactionCapacity }) =>
     transactionCapacity > capacity
       ? [
@@ -72,6 +72,7 @@ class MemoryChannel implements Channel {
   #transactionCapacity: number
   #bufferPercentage: number
   #nextNumber = 0
+  #lentCount = 0
   #closed = false
 
   constructor(options: MemoryOptions, context: ChannelContext) {
@@ -92,7 +93,7 @@ class MemoryChannel implements Channel {
   }
 
   get size(): number {
-    return this.#eventSlots.used
+    return this.#queue.eventCount + this.#lentCount
   }
 
   get room(): number {
@@ -131,13 +132,16 @@ class MemoryChannel implements Channel {
     }
     const segments = this.#lend(Math.min(max, this.#transactionCapacity))
     const batch = EventBatch.concat(segments.map((segment) => segment.batch))
+    this.#lentCount += batch.count
     try {
       const result = await use(batch)
+      this.#lentCount -= batch.count
       this.#eventSlots.release(batch.count)
       this.#byteSlots.release(byteSlotsFor(batch))
       this.#context.counters.eventTakeSuccess += batch.count
       return result
     } catch (error) {
+      this.#lentCount -= batch.count
       this.#queue.putBack(segments)
       this.#takers.shift()?.wake()
       throw error
@@ -237,9 +241,11 @@ class Deque {
   #ring: (Segment | undefined)[] = new Array(64)
   #head = 0
   length = 0
+  eventCount = 0
 
   push(segment: Segment): void {
     this.#makeRoom()
+    this.eventCount += segment.batch.count
     this.#ring[(this.#head + this.length++) & (this.#ring.length - 1)] = segment
   }
 
@@ -248,6 +254,7 @@ class Deque {
     this.#head = (this.#head - 1) & (this.#ring.length - 1)
     this.#ring[this.#head] = segment
     this.length++
+    this.eventCount += segment.batch.count
   }
 
   shift(): Segment | undefined {
@@ -256,6 +263,7 @@ class Deque {
     this.#ring[this.#head] = undefined
     this.#head = (this.#head + 1) & (this.#ring.length - 1)
     this.length--
+    if (segment) this.eventCount -= segment.batch.count
     return segment
   }
 

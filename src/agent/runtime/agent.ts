@@ -1,19 +1,21 @@
-import type { Clock } from '../../core/clock.ts'
-import { systemClock } from '../../core/clock.ts'
-import { FlumeError } from '../../core/error.ts'
-import { type Random, systemRandom } from '../../core/random.ts'
-import { ChannelCounters, SinkCounters, SourceCounters } from '../../monitor/counters.ts'
+import { type Clock, systemClock } from '../../core/clock.ts'
+import { asError, explain, FlumeError, isAbort } from '../../core/error.ts'
+import type { Random } from '../../core/random.ts'
 import type { Logger } from '../../monitor/logger.ts'
-import type { AgentModel, ChannelModel, SinkGroupModel, SinkModel, SourceModel } from '../config/model.ts'
-import type { AgentSettings, Channel } from '../contract.ts'
+import type { AgentSnapshot, ComponentHealth } from '../../monitor/snapshot.ts'
+import type { AgentModel } from '../config/model.ts'
+import type { AgentSettings } from '../contract.ts'
 import { Complaint } from './complaint.ts'
-import { Delivery } from './delivery.ts'
-import { PulledDriver, SinkDriver } from './sink-driver.ts'
-import { ProcessorRunner, PulledRunner, type SinkRunner } from './sink-runner.ts'
-import { SourceRunner } from './source-runner.ts'
+import { Crew } from './crew.ts'
+import { namesOf, type PlannedChange, planReload, type ReloadPlan } from './plan.ts'
+import { SharedConsole } from './shared-console.ts'
 
 /** Flume's supervisor tries a failed start again every 3 s (M-03). */
 const restartAfterMs = 3000
+/** How long a reload waits for a new source to say that it takes input; it goes on starting after that. */
+const firstTryMs = 10_000
+/** How long channels that would lose their events are given to be emptied. */
+const drainDefaultMs = 30_000
 
 export interface AgentParts {
   readonly log: Logger
@@ -24,24 +26,6 @@ export interface AgentParts {
   readonly console?: AsyncIterable<Uint8Array> | undefined
 }
 
-interface RunningChannel {
-  readonly model: ChannelModel
-  readonly channel: Channel
-  readonly counters: ChannelCounters
-}
-
-interface RunningSource {
-  readonly model: SourceModel
-  readonly counters: SourceCounters
-  readonly runner: SourceRunner
-}
-
-interface RunningSink {
-  readonly model: SinkModel
-  readonly counters: SinkCounters
-  readonly driver: SinkDriver | PulledDriver
-}
-
 /** What went through the agent, for the closing lines. */
 export interface Summary {
   readonly sources: readonly { readonly name: string; readonly accepted: number; readonly refused: number }[]
@@ -49,260 +33,376 @@ export interface Summary {
   readonly sinks: readonly { readonly name: string; readonly delivered: number }[]
 }
 
+export interface ReloadReport {
+  /** `rolled back`: the wanted agent could not be started, the one before runs on. */
+  readonly outcome: 'applied' | 'unchanged' | 'rolled back'
+  /** What was to be done with each part. */
+  readonly changes: readonly PlannedChange[]
+  /** Why it was rolled back. */
+  readonly error?: Error
+}
+
+/**
+ * How often a failed start is tried. `once`: the first failure rejects. `channels`: a channel is tried again for as long
+ * as the agent runs, anything else that cannot even be made rejects. `all`: everything is tried again.
+ */
+type Patience = 'once' | 'channels' | 'all'
+
 /**
  * A running agent: channels, sinks and sources wired as the model says.
  *
  * Start order is channels, sinks, sources (M-01), stop order sources, sinks, channels (M-02). Unlike Flume, a stop lets
- * the sinks empty the channels that would lose their events.
+ * the sinks empty the channels that would lose their events, and a reload touches only what changed (R-03).
+ *
+ * Starting, reloading and stopping never overlap: a reload or a stop interrupts a start that goes on trying, a stop
+ * waits for the reload that is under way.
  */
 export class Agent {
-  readonly #model: AgentModel
   readonly #parts: AgentParts
   readonly #clock: Clock
-  readonly #channels = new Map<string, RunningChannel>()
-  readonly #sources: RunningSource[] = []
-  readonly #sinks: RunningSink[] = []
-  readonly #sinkRunners: SinkRunner[] = []
-  readonly #stopStart = new AbortController()
+  readonly #console: SharedConsole | undefined
+  readonly #crew: Crew
+  readonly #stopping = new AbortController()
+  /** Why parts that do not exist yet do not. */
+  readonly #troubles = new Map<string, string>()
+  readonly #onDelivered = new Set<() => void>()
+  #model: AgentModel
   #starting: Promise<void> | undefined
-  #stopping: Promise<void> | undefined
-  #drained: (() => void) | undefined
+  /** A start that goes on trying until it is done, and what ends it: the first one, or the one after a roll-back. */
+  #patient: Promise<void> = Promise.resolve()
+  #interrupt = new AbortController()
+  /** Settles when the reloads asked for so far are done. */
+  #reloads: Promise<unknown> = Promise.resolve()
+  #stopped: Promise<void> | undefined
 
   constructor(model: AgentModel, parts: AgentParts) {
     this.#model = model
     this.#parts = parts
     this.#clock = parts.clock ?? systemClock
+    this.#console = parts.console && new SharedConsole(parts.console)
+    this.#crew = new Crew({
+      log: parts.log,
+      clock: this.#clock,
+      random: parts.random,
+      settings: parts.settings,
+      console: this.#console,
+      onDelivered: () => {
+        for (const check of this.#onDelivered) check()
+      },
+    })
+  }
+
+  /** What runs, or is being started. */
+  get model(): AgentModel {
+    return this.#model
   }
 
   /** Starts everything; resolves once sinks and sources are running. A component that fails to start is tried again for as long as the agent runs. */
   start(): Promise<void> {
-    this.#starting ??= this.#start()
+    this.#starting ??= this.#bringUpPatiently('channels')
     return this.#starting
   }
 
   /** Resolves when every source takes input, to where; undefined for a source that ended before. */
   async ready(): Promise<ReadonlyMap<string, string | undefined>> {
-    await this.#starting
+    for (let seen: unknown; seen !== this.#patient; await this.#reloads) {
+      seen = this.#patient
+      await seen
+    }
     const places = new Map<string, string | undefined>()
-    for (const { model, runner } of this.#sources) places.set(model.name, await runner.ready)
+    for (const [name, { runner }] of this.#crew.sources) places.set(name, await runner.ready)
     return places
+  }
+
+  /**
+   * Turns the running agent into another one: what did not change keeps running, the rest is stopped, adjusted and
+   * started. A channel that holds events only in memory is emptied by its sinks before it goes, for up to `drainMs`;
+   * when that fails, or something new does not start, everything is as it was before. Reloads follow one another.
+   * Rejects INVALID_STATE before start, CLOSED after stop.
+   */
+  async reload(wanted: AgentModel, drainMs = drainDefaultMs): Promise<ReloadReport> {
+    if (!this.#starting) throw new FlumeError('INVALID_STATE', 'an agent must be started before it is reloaded')
+    const report = this.#reloads.then(() => this.#reload(wanted, drainMs))
+    this.#reloads = report.catch(() => undefined)
+    return report
   }
 
   /**
    * Stops in order. Sinks go on for up to `drainMs` until the channels that hold events only in memory are empty.
    * Safe twice, and before start.
    */
-  stop(drainMs = 30_000): Promise<void> {
-    this.#stopping ??= this.#stop(drainMs)
-    return this.#stopping
+  stop(drainMs = drainDefaultMs): Promise<void> {
+    this.#stopped ??= this.#stop(drainMs)
+    return this.#stopped
   }
 
   /** Events that would be lost if the process ended now. */
   get atRisk(): number {
-    let held = 0
-    for (const { model, channel } of this.#channels.values()) if (!model.spec.capabilities.durable) held += channel.size
-    return held
+    return this.#crew.heldInMemory()
   }
 
   get summary(): Summary {
     return {
-      sources: this.#sources.map(({ model, counters }) => ({
-        name: model.name,
-        accepted: counters.eventAccepted,
-        refused: counters.eventReceived - counters.eventAccepted,
-      })),
-      channels: [...this.#channels.values()].map(({ model, channel }) => ({
-        name: model.name,
+      sources: [...this.#crew.sources].map(([name, { delivery }]) => {
+        const { accepted, refused } = delivery.ledger(name)
+        return { name, accepted, refused }
+      }),
+      channels: [...this.#crew.channels].map(([name, { model, channel }]) => ({
+        name,
         held: channel.size,
         durable: model.spec.capabilities.durable,
       })),
-      sinks: this.#sinks.map(({ model, counters }) => ({ name: model.name, delivered: counters.eventDrainSuccess })),
+      sinks: [...this.#crew.sinks].map(([name, { counters }]) => ({ name, delivered: counters.eventDrainSuccess })),
     }
   }
 
-  async #start(): Promise<void> {
-    for (const model of this.#model.channels) await this.#startChannel(model)
-    if (this.#stopStart.signal.aborted) return
-    for (const model of this.#model.sinks) this.#sinks.push(await this.#makeSink(model))
-    await this.#makeSinkRunners()
-    for (const model of this.#model.sources) this.#sources.push(await this.#makeSource(model))
-    for (const runner of this.#sinkRunners) runner.start()
-    for (const { counters, runner } of this.#sources) {
-      counters.startTimeMs = this.#clock.now()
-      runner.start()
+  /** Everything that can be watched, at this moment; the ledgers in it balance whenever it is taken. */
+  snapshot(): AgentSnapshot {
+    const { sources, channels, sinks } = this.#model
+    const health = (kind: ComponentHealth['kind'], parts: readonly { readonly name: string }[]) =>
+      parts.map(({ name }) => this.#crew.healthOf(kind, name) ?? this.#absent(kind, name))
+    return {
+      agent: this.#model.name,
+      takenAtMs: this.#clock.now(),
+      components: this.#crew.metrics(),
+      sources: this.#crew.sourceLedgers(),
+      channels: this.#crew.channelLedgers(),
+      health: [...health('source', sources), ...health('channel', channels), ...health('sink', sinks)],
     }
   }
 
-  async #startChannel(model: ChannelModel): Promise<void> {
-    const counters = new ChannelCounters()
-    const context = { ...this.#contextOf(model.name), counters }
-    const complaint = new Complaint(context.log, this.#clock)
-    const { signal } = this.#stopStart
-    while (!signal.aborted) {
+  #absent(kind: ComponentHealth['kind'], name: string): ComponentHealth {
+    if (this.#stopped) return { kind, name, state: 'stopped' }
+    const problem = this.#troubles.get(`${kind} ${name}`)
+    return problem === undefined ? { kind, name, state: 'starting' } : { kind, name, state: 'failing', problem }
+  }
+
+  // ── Starting ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Brings up what the agent should be, until it is done or interrupted. */
+  #bringUpPatiently(patience: Exclude<Patience, 'once'>): Promise<void> {
+    this.#interrupt = new AbortController()
+    if (this.#stopping.signal.aborted) this.#interrupt.abort()
+    this.#patient = this.#bringUp(this.#model, patience, this.#interrupt.signal).catch(onlyIfNotAborted)
+    return this.#patient
+  }
+
+  /**
+   * Makes and starts what the model has and the crew has not: channels, sinks, sources. Deliveries of new sources wait
+   * for `gate`. Rejects when the signal aborts, and what its patience does not cover.
+   */
+  async #bringUp(model: AgentModel, patience: Patience, signal: AbortSignal, gate?: Promise<void>): Promise<void> {
+    const crew = this.#crew
+    const attempt = (kind: 'channel' | 'sink' | 'source', name: string, act: () => Promise<void>): Promise<void> => {
+      signal.throwIfAborted()
+      const isPatient = patience === 'all' || (patience === 'channels' && kind === 'channel')
+      return isPatient ? this.#persist(kind, name, act, signal) : act()
+    }
+    for (const channel of model.channels) {
+      if (!crew.has('channel', channel.name)) {
+        await attempt('channel', channel.name, () => crew.openChannel(channel))
+      }
+    }
+    const newSinks = model.sinks.filter(({ name }) => !crew.has('sink', name))
+    for (const sink of newSinks) await attempt('sink', sink.name, () => crew.makeSink(sink))
+    const grouped = new Set(model.groups.flatMap(({ sinks }) => sinks))
+    for (const { name } of model.sinks) {
+      if (!grouped.has(name) && !crew.hasDrive(name)) await attempt('sink', name, () => crew.makeDrive(name, [name]))
+    }
+    for (const group of model.groups) {
+      if (!crew.hasDrive(group.name, group))
+        await attempt('sink', group.name, () => crew.makeDrive(group.name, group.sinks, group))
+    }
+    const newSources = model.sources.filter(({ name }) => !crew.has('source', name))
+    for (const source of newSources) await attempt('source', source.name, () => crew.makeSource(source, gate))
+    signal.throwIfAborted()
+    if (patience === 'once') {
+      await Promise.all(newSinks.map(({ name }) => crew.openSink(name)))
+      signal.throwIfAborted()
+    }
+    crew.startDrives()
+    crew.startSources()
+    if (patience === 'once')
+      await this.#firstTries(
+        newSources.map(({ name }) => name),
+        signal,
+      )
+  }
+
+  /** Resolves when the sources take input, or have had enough time for it; rejects what one of them threw. */
+  async #firstTries(sources: readonly string[], signal: AbortSignal): Promise<void> {
+    const enough = new AbortController()
+    const abort = (): void => enough.abort()
+    signal.addEventListener('abort', abort, { once: true })
+    const time = this.#clock.sleep(firstTryMs, enough.signal).catch(() => undefined)
+    try {
+      await Promise.race([time, Promise.all(sources.map((name) => this.#crew.sources.get(name)?.runner.firstTry))])
+    } finally {
+      signal.removeEventListener('abort', abort)
+      enough.abort()
+    }
+  }
+
+  /** Tries until it works; rejects only when the signal aborts. */
+  async #persist(
+    kind: ComponentHealth['kind'],
+    name: string,
+    act: () => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const complaint = new Complaint(this.#parts.log.child(name), this.#clock)
+    const key = `${kind} ${name}`
+    for (;;) {
       try {
-        const channel = await model.spec.create(model.options, context)
-        await channel.start?.()
-        complaint.worked('the channel is open')
-        counters.startTimeMs = this.#clock.now()
-        this.#channels.set(model.name, { model, channel, counters })
+        await act()
+        complaint.worked('it is started')
+        this.#troubles.delete(key)
         return
       } catch (error) {
+        this.#troubles.set(key, explain(error))
         complaint.failed(error, `trying again every ${restartAfterMs / 1000} s`)
-        await this.#clock.sleep(restartAfterMs, signal).catch(() => undefined)
+        await this.#clock.sleep(restartAfterMs, signal)
       }
     }
   }
 
-  async #makeSink(model: SinkModel): Promise<RunningSink> {
-    const counters = new SinkCounters()
-    const context = { ...this.#contextOf(model.name), counters }
-    const { channel } = this.#channels.get(model.channel) as RunningChannel
-    const sink = await model.spec.create(model.options, context)
-    const parts = {
-      name: model.name,
-      clock: this.#clock,
-      log: context.log,
-      channel,
-      counters,
-      batchLimit: model.batchLimit,
-      onDelivered: () => this.#noteDelivery(),
+  // ── Reloading ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async #reload(wanted: AgentModel, drainMs: number): Promise<ReloadReport> {
+    if (this.#stopped) throw new FlumeError('CLOSED', 'the agent is stopping')
+    this.#interrupt.abort()
+    await this.#patient.catch(() => undefined)
+    const before = this.#model
+    const { changes, isEmpty } = planReload(before, wanted)
+    if (isEmpty) {
+      // Equal, and perhaps interrupted: what still has to start is tried on.
+      void this.#bringUpPatiently('channels').catch(() => undefined)
+      return { outcome: 'unchanged', changes }
     }
-    const driver = 'serve' in sink ? new PulledDriver({ ...parts, sink }) : new SinkDriver({ ...parts, sink })
-    return { model, counters, driver }
+    // What has not started yet is not there to be kept.
+    const plan = planReload(this.#crew.modelOf(before.name), wanted)
+    const gate = openableGate()
+    const { signal } = this.#stopping
+    try {
+      await this.#dismiss(plan, wanted, () => this.#emptyOrReject(namesOf(plan, 'channel', 'stop', 'restart'), drainMs))
+      await this.#adjust(plan, wanted)
+      await this.#bringUp(wanted, 'once', signal, gate.opened)
+      signal.throwIfAborted()
+      this.#model = wanted
+      this.#troubles.clear()
+      gate.open()
+      return { outcome: 'applied', changes }
+    } catch (error) {
+      gate.refuse(new FlumeError('CLOSED', 'the change of the configuration was given up', { retry: true }))
+      await this.#rollBack()
+      return { outcome: 'rolled back', changes, error: asError(error) }
+    }
   }
 
-  async #makeSinkRunners(): Promise<void> {
-    const grouped = new Set(this.#model.groups.flatMap(({ sinks }) => sinks))
-    for (const { model, driver } of this.#sinks) {
-      if (!grouped.has(model.name)) this.#sinkRunners.push(await this.#runnerOf([driver]))
-    }
-    for (const group of this.#model.groups) {
-      const drivers = group.sinks.map(
-        (name) => (this.#sinks.find(({ model }) => model.name === name) as RunningSink).driver,
-      )
-      this.#sinkRunners.push(await this.#runnerOf(drivers, group))
+  /** Back to what ran before. What does not start at once goes on being tried, as after a start. */
+  async #rollBack(): Promise<void> {
+    const back = planReload(this.#crew.modelOf(this.#model.name), this.#model)
+    // New sources have delivered nothing, so new channels are empty: there is nothing to wait for.
+    await this.#dismiss(back, this.#model)
+    await this.#adjust(back, this.#model)
+    const time = this.#clock.sleep(restartAfterMs, this.#stopping.signal).catch(() => undefined)
+    await Promise.race([this.#bringUpPatiently('all'), time])
+  }
+
+  /** Stops what goes or is made anew: sources, then sinks, then channels; `beforeSinks` may still let the sinks work. */
+  async #dismiss(plan: ReloadPlan, wanted: AgentModel, beforeSinks?: () => Promise<void>): Promise<void> {
+    const crew = this.#crew
+    const goingSources = namesOf(plan, 'source', 'stop', 'restart')
+    await crew.stopSources(goingSources)
+    crew.forget('source', goingSources)
+    await beforeSinks?.()
+    const goingSinks = new Set(namesOf(plan, 'sink', 'stop', 'restart'))
+    const goingGroups = new Set(namesOf(plan, 'group', 'stop', 'restart'))
+    const grouped = new Set(wanted.groups.flatMap(({ sinks }) => sinks))
+    await crew.stopDrives((name, group) => (group ? goingGroups.has(name) : goingSinks.has(name) || grouped.has(name)))
+    await crew.stopSinks(goingSinks)
+    crew.forget('sink', goingSinks)
+    const goingChannels = namesOf(plan, 'channel', 'stop', 'restart')
+    await crew.stopChannels(goingChannels)
+    crew.forget('channel', goingChannels)
+  }
+
+  async #adjust(plan: ReloadPlan, wanted: AgentModel): Promise<void> {
+    for (const name of namesOf(plan, 'channel', 'adjust')) {
+      const channel = wanted.channels.find((one) => one.name === name)
+      if (channel) await this.#crew.adjustChannel(channel)
     }
   }
 
-  async #runnerOf(drivers: readonly (SinkDriver | PulledDriver)[], group?: SinkGroupModel): Promise<SinkRunner> {
-    const pulled = drivers.find((driver) => driver instanceof PulledDriver)
-    if (pulled) {
-      if (drivers.length === 1) return new PulledRunner(pulled)
-      throw new FlumeError(
-        'UNSUPPORTED',
-        `group ${group?.name} has a sink that is asked by its peer and cannot be driven`,
-      )
-    }
-    const driven = drivers as readonly SinkDriver[]
-    const [first] = driven
-    return new ProcessorRunner({
-      clock: this.#clock,
-      drivers: driven,
-      complaint: group && new Complaint(this.#parts.log.child(group.name), this.#clock),
-      makeProcessor: (signal) =>
-        group
-          ? group.spec.create(group.options, {
-              ...this.#contextOf(group.name),
-              sinks: driven.map((driver) => driver.driven(signal, `group ${group.name} goes on without it`)),
-            })
-          : (first as SinkDriver).driven(signal, 'the events stay in the channel, trying again'),
-    }).prepare()
+  async #emptyOrReject(channels: readonly string[], drainMs: number): Promise<void> {
+    const held = (): number => this.#crew.heldInMemory(channels)
+    await this.#until(() => held() === 0, drainMs, this.#stopping.signal)
+    if (held() === 0) return
+    throw new FlumeError(
+      'DELIVERY',
+      `${channels.join(', ')} ${channels.length === 1 ? 'holds' : 'hold'} ${held()} events in memory that no sink delivered within ${drainMs / 1000} s`,
+      { retry: true, hint: 'let the sinks deliver them, or restart the agent to give them up' },
+    )
   }
 
-  async #makeSource(model: SourceModel): Promise<RunningSource> {
-    const counters = new SourceCounters()
-    const context = this.#contextOf(model.name)
-    const interceptors = []
-    for (const { name, spec, options } of model.interceptors) {
-      interceptors.push(
-        await spec.create(options, { ...context, name, log: context.log.child(`${model.name}.${name}`) }),
-      )
-    }
-    const selector = await model.selector.spec.create(model.selector.options, { ...context, channels: model.channels })
-    const channels = new Map(model.channels.map((name) => [name, (this.#channels.get(name) as RunningChannel).channel]))
-    const delivery = new Delivery({ interceptors, selector, channels, counters, log: context.log })
-    const takesConsole = this.#model.sources.find(({ spec }) => spec.takesConsole) === model
-    const runner = new SourceRunner({
-      clock: this.#clock,
-      log: context.log,
-      delivery,
-      make: ({ signal, ready }) =>
-        model.spec.create(model.options, {
-          ...context,
-          counters,
-          signal,
-          ready,
-          deliver: (batch) => delivery.deliver(batch),
-          deliverEach: (batch) => delivery.deliverEach(batch),
-          transactionCapacity: delivery.transactionCapacity,
-          console: takesConsole ? this.#parts.console : undefined,
-        }),
-    })
-    return { model, counters, runner }
-  }
+  // ── Stopping ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async #stop(drainMs: number): Promise<void> {
-    this.#stopStart.abort()
-    await this.#starting?.catch(() => undefined)
-    await Promise.all(
-      this.#sources.map(async ({ counters, runner }) => {
-        await runner.stop()
-        counters.stopTimeMs = this.#clock.now()
-      }),
-    )
+    this.#stopping.abort()
+    this.#interrupt.abort()
+    await this.#reloads
+    await this.#patient.catch(() => undefined)
+    await this.#crew.stopSources()
     await this.#drain(drainMs)
-    await Promise.all(this.#sinkRunners.map((runner) => runner.stop()))
-    await Promise.all(
-      this.#sinks.map(async ({ counters, driver }) => {
-        await driver.stop()
-        counters.stopTimeMs = this.#clock.now()
-      }),
-    )
-    for (const { channel, counters } of this.#channels.values()) {
-      await channel.stop?.()
-      counters.stopTimeMs = this.#clock.now()
-    }
+    await this.#crew.stopDrives()
+    await this.#crew.stopSinks()
+    await this.#crew.stopChannels()
+    this.#console?.close()
   }
 
   /** Waits until no event is at risk, for `drainMs` at most, with a word to whoever waits. */
   async #drain(drainMs: number): Promise<void> {
-    if (this.#undelivered() === 0) return
+    // Only what a sink of this agent could still save.
+    const drained = [...this.#crew.sinks.values()].map(({ model }) => model.channel)
+    const held = (): number => this.#crew.heldInMemory(new Set(drained))
+    if (held() === 0) return
     this.#parts.log.info(
-      `waiting up to ${drainMs / 1000} s for ${this.#undelivered()} events in memory to be delivered; stop once more to give them up`,
+      `waiting up to ${drainMs / 1000} s for ${held()} events in memory to be delivered; stop once more to give them up`,
     )
-    const timer = this.#clock.after(drainMs, () => this.#drained?.())
+    await this.#until(() => held() === 0, drainMs)
+  }
+
+  /** Resolves when the condition holds after a delivery, the time is over or the signal aborts. */
+  async #until(holds: () => boolean, withinMs: number, signal?: AbortSignal): Promise<void> {
+    if (holds() || withinMs <= 0 || signal?.aborted) return
     await new Promise<void>((resolve) => {
-      this.#drained = resolve
+      const done = (): void => {
+        timer.cancel()
+        this.#onDelivered.delete(check)
+        signal?.removeEventListener('abort', done)
+        resolve()
+      }
+      const check = (): void => {
+        if (holds()) done()
+      }
+      const timer = this.#clock.after(withinMs, done)
+      this.#onDelivered.add(check)
+      signal?.addEventListener('abort', done, { once: true })
     })
-    timer.cancel()
   }
+}
 
-  #noteDelivery(): void {
-    if (this.#drained && this.#undelivered() === 0) this.#drained()
-  }
+function openableGate() {
+  let open: () => void = () => undefined
+  let refuse: (reason: Error) => void = () => undefined
+  const opened = new Promise<void>((resolve, reject) => {
+    open = resolve
+    refuse = reject
+  })
+  opened.catch(() => undefined)
+  return { opened, open, refuse }
+}
 
-  /** Events that a sink of this agent could still save: those in memory channels that have a sink. */
-  #undelivered(): number {
-    const drainedChannels = new Set(this.#sinks.map(({ model }) => model.channel))
-    let held = 0
-    for (const { model, channel } of this.#channels.values()) {
-      if (!model.spec.capabilities.durable && drainedChannels.has(model.name)) held += channel.size
-    }
-    return held
-  }
-
-  #contextOf(name: string) {
-    const { log, random = systemRandom, settings } = this.#parts
-    return {
-      name,
-      clock: this.#clock,
-      random,
-      log: log.child(name),
-      settings: {
-        mounts: settings?.mounts ?? new Map<string, string>(),
-        env: settings?.env ?? {},
-        properties: settings?.properties ?? new Map<string, string>(),
-      },
-    }
-  }
+function onlyIfNotAborted(error: unknown): void {
+  if (!isAbort(error)) throw error
 }

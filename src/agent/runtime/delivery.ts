@@ -2,31 +2,56 @@ import { asError, explain, FlumeError, isAbort } from '../../core/error.ts'
 import type { EventBatch } from '../../core/event-batch.ts'
 import type { SourceCounters } from '../../monitor/counters.ts'
 import type { Logger } from '../../monitor/logger.ts'
+import type { SourceLedger } from '../../monitor/snapshot.ts'
 import type { Channel, Delivered, Interceptor, Selector } from '../contract.ts'
+import { type ChannelAccount, countUnrouted, SourceAccount } from './account.ts'
+
+/** A channel as a source sees it. */
+export interface Target {
+  readonly channel: Channel
+  readonly account: ChannelAccount
+}
 
 export interface DeliveryParts {
   readonly interceptors: readonly Interceptor[]
   readonly selector: Selector
   /** The source's channels by name. */
-  readonly channels: ReadonlyMap<string, Channel>
+  readonly targets: ReadonlyMap<string, Target>
   readonly counters: SourceCounters
   readonly log: Logger
+  /** Deliveries wait for this; a rejection refuses them. For a source whose agent is still being changed. */
+  readonly gate?: Promise<void> | undefined
 }
 
 /** From a source into its channels: interceptors, then the selector, then one put for each channel (P-01). */
 export class Delivery {
   readonly #parts: DeliveryParts
+  readonly #account: SourceAccount
+  #gate: Promise<void> | undefined
   #underWay = 0
   #idle: (() => void)[] = []
 
   constructor(parts: DeliveryParts) {
     this.#parts = parts
+    this.#account = new SourceAccount(parts.targets.keys())
+    this.#gate = parts.gate
+    parts.gate?.then(
+      () => {
+        this.#gate = undefined
+      },
+      () => undefined,
+    )
+  }
+
+  /** What became of everything that was delivered, at this moment. */
+  ledger(source: string): SourceLedger {
+    return this.#account.ledger(source)
   }
 
   /** Most events that one delivery takes: the smallest transactionCapacity among the channels. */
   get transactionCapacity(): number {
     let smallest = Number.MAX_SAFE_INTEGER
-    for (const channel of this.#parts.channels.values()) smallest = Math.min(smallest, channel.transactionCapacity)
+    for (const { channel } of this.#parts.targets.values()) smallest = Math.min(smallest, channel.transactionCapacity)
     return smallest
   }
 
@@ -34,7 +59,7 @@ export class Delivery {
   async deliver(batch: EventBatch): Promise<void> {
     if (batch.count === 0) return
     this.#parts.counters.eventReceived += batch.count
-    await this.#transact(batch)
+    await this.#transact(batch, true)
   }
 
   /** As if each event were a transaction of its own, in as few puts as the channels have room for. Never rejects. */
@@ -45,7 +70,7 @@ export class Delivery {
     while (accepted < batch.count) {
       const piece = batch.slice(accepted, accepted + Math.min(pieceMax, this.#room()))
       try {
-        await this.#transact(piece)
+        await this.#transact(piece, piece.count === 1)
         counters.eventReceived += piece.count
         accepted += piece.count
       } catch (error) {
@@ -71,40 +96,49 @@ export class Delivery {
 
   #room(): number {
     let room = Number.MAX_SAFE_INTEGER
-    for (const channel of this.#parts.channels.values()) room = Math.min(room, channel.room)
+    for (const { channel } of this.#parts.targets.values()) room = Math.min(room, channel.room)
     return Math.max(1, room)
   }
 
-  async #transact(batch: EventBatch): Promise<void> {
+  /** `isAnswered`: a refusal is told to the sender; otherwise smaller pieces are tried. */
+  async #transact(batch: EventBatch, isAnswered: boolean): Promise<void> {
     const { counters } = this.#parts
     this.#underWay++
+    this.#account.begin(batch.count)
     try {
-      await this.#put(batch)
+      if (this.#gate) await this.#gate
+      const { left, unrouted } = await this.#put(batch)
       counters.eventAccepted += batch.count
+      counters.dropped += Math.max(0, batch.count - left) + unrouted
+      this.#account.accept(batch.count, left, unrouted)
     } catch (error) {
       counters.channelWriteFail++
+      if (isAnswered) this.#account.refuse(batch.count)
+      else this.#account.retry(batch.count)
       throw error
     } finally {
       if (--this.#underWay === 0) for (const resolve of this.#idle.splice(0)) resolve()
     }
   }
 
-  async #put(received: EventBatch): Promise<void> {
-    const { counters, interceptors, selector, channels } = this.#parts
+  /** Resolves to how many events the interceptors left, and how many of them no route took. */
+  async #put(received: EventBatch): Promise<{ readonly left: number; readonly unrouted: number }> {
+    const { interceptors, selector } = this.#parts
     let batch = received
     for (const interceptor of interceptors) batch = interceptor.intercept(batch)
-    counters.dropped += Math.max(0, received.count - batch.count)
-    if (batch.count === 0) return
+    if (batch.count === 0) return { left: 0, unrouted: 0 }
     const routes = selector.route(batch)
     for (const { channel, batch, required } of routes) {
-      if (required) await this.#required(channels.get(channel) as Channel, batch, channel)
+      if (required) await this.#required(channel, batch)
     }
     for (const { channel, batch, required } of routes) {
-      if (!required) await this.#optional(channels.get(channel) as Channel, batch, channel)
+      if (!required) await this.#optional(channel, batch)
     }
+    return { left: batch.count, unrouted: countUnrouted(batch, routes) }
   }
 
-  async #required(channel: Channel, batch: EventBatch, name: string): Promise<void> {
+  async #required(name: string, batch: EventBatch): Promise<void> {
+    const { channel } = this.#target(name)
     try {
       await channel.put(batch)
     } catch (error) {
@@ -114,14 +148,25 @@ export class Delivery {
         retry: true,
       }) // P-04
     }
+    this.#account.enter(name, batch.count)
   }
 
-  async #optional(channel: Channel, batch: EventBatch, name: string): Promise<void> {
+  async #optional(name: string, batch: EventBatch): Promise<void> {
+    const { channel, account } = this.#target(name)
     try {
       await channel.put(batch)
     } catch (error) {
       // Flume: the optional channel's failure is only logged (P-03).
+      account.refuseAsOptional(batch.count)
       this.#parts.log.error(`optional channel ${name} did not take ${batch.count} events: ${explain(error)}`)
+      return
     }
+    this.#account.enter(name, batch.count)
+  }
+
+  #target(name: string): Target {
+    const target = this.#parts.targets.get(name)
+    if (!target) throw new FlumeError('DELIVERY', `the selector names channel ${name}, which the source does not feed`)
+    return target
   }
 }

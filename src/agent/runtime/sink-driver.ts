@@ -16,7 +16,7 @@ export interface SinkDriverParts<S> {
   readonly counters: SinkCounters
   /** Where the channel's transactionCapacity is below the sink's own batch size. */
   readonly batchLimit: number | undefined
-  /** Called after each delivered batch. */
+  /** Called after each take that may have made the channel emptier. */
   readonly onDelivered: () => void
 }
 
@@ -86,7 +86,10 @@ export class SinkDriver {
       const taken = await channel.take(max, write, signal)
       this.#state = 'running'
       this.#problem = undefined
-      if (taken) return 'ready'
+      if (taken) {
+        this.#parts.onDelivered()
+        return 'ready'
+      }
       if (!signal.aborted) counters.batchEmpty++
       return 'backoff'
     } catch (error) {
@@ -100,7 +103,7 @@ export class SinkDriver {
   }
 
   async #write(batch: EventBatch, max: number): Promise<true> {
-    const { sink, counters, onDelivered } = this.#parts
+    const { sink, counters } = this.#parts
     counters.eventDrainAttempt += batch.count
     try {
       await sink.write(batch)
@@ -112,8 +115,6 @@ export class SinkDriver {
     if (batch.count >= max) counters.batchComplete++
     else counters.batchUnderflow++
     this.#complaint.worked('delivers again')
-    // The take commits when this returns; whoever waits for an empty channel looks after that.
-    setImmediate(onDelivered)
     return true
   }
 }
@@ -134,11 +135,17 @@ export class PulledDriver {
 
   /** Serves until the signal aborts, again after `pauseMs` when it fails. Never rejects. */
   async serve(signal: AbortSignal, pauseMs: number): Promise<void> {
-    const { clock, log, sink, channel, counters } = this.#parts
+    const { clock, log, sink, channel, counters, onDelivered } = this.#parts
     const complaint = new Complaint(log, clock)
     const lending: Pick<Channel, 'take' | 'transactionCapacity'> = {
-      transactionCapacity: channel.transactionCapacity,
-      take: (max, use, takeSignal) => channel.take(max, (batch) => this.#lend(batch, use), takeSignal),
+      get transactionCapacity() {
+        return channel.transactionCapacity
+      },
+      take: async (max, use, takeSignal) => {
+        const result = await channel.take(max, (batch) => this.#lend(batch, use), takeSignal)
+        onDelivered()
+        return result
+      },
     }
     counters.startTimeMs = clock.now()
     while (!signal.aborted) {
@@ -164,13 +171,12 @@ export class PulledDriver {
   }
 
   async #lend<T>(batch: EventBatch, use: (batch: EventBatch) => Promise<T>): Promise<T> {
-    const { counters, onDelivered } = this.#parts
+    const { counters } = this.#parts
     counters.eventDrainAttempt += batch.count
     const result = await use(batch)
     counters.eventDrainSuccess += batch.count
     this.#problem = undefined
     this.#state = 'running'
-    setImmediate(onDelivered)
     return result
   }
 }

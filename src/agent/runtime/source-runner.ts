@@ -1,6 +1,7 @@
 import type { Clock } from '../../core/clock.ts'
 import { explain, FlumeError, isAbort } from '../../core/error.ts'
 import type { Logger } from '../../monitor/logger.ts'
+import type { ComponentHealth } from '../../monitor/snapshot.ts'
 import type { Source, SourceContext } from '../contract.ts'
 import { Complaint } from './complaint.ts'
 import type { Delivery } from './delivery.ts'
@@ -23,12 +24,21 @@ export class SourceRunner {
   readonly #firstReady: Promise<string | undefined>
   #becameReady: (where: string | undefined) => void = () => undefined
   #running: Promise<void> | undefined
+  readonly #firstTry: Promise<void>
+  #tried: (failure?: unknown) => void = () => undefined
+  #state: ComponentHealth['state'] = 'starting'
+  #problem: string | undefined
 
   constructor(parts: SourceRunnerParts) {
     this.#parts = parts
     this.#firstReady = new Promise((resolve) => {
       this.#becameReady = resolve
     })
+    this.#firstTry = new Promise((resolve, reject) => {
+      this.#tried = (failure) => (failure === undefined ? resolve() : reject(failure))
+    })
+    // Only a reload asks.
+    this.#firstTry.catch(() => undefined)
   }
 
   /** Resolves to where the source takes input, once it does; to undefined when it ended without ever being ready. */
@@ -36,8 +46,21 @@ export class SourceRunner {
     return this.#firstReady
   }
 
+  /** Resolves when the source takes input for the first time or has ended; rejects what its first start threw. */
+  get firstTry(): Promise<void> {
+    return this.#firstTry
+  }
+
+  get health(): { readonly state: ComponentHealth['state']; readonly problem?: string } {
+    return this.#problem === undefined ? { state: this.#state } : { state: this.#state, problem: this.#problem }
+  }
+
   start(): void {
-    this.#running ??= this.#run().finally(() => this.#becameReady(undefined))
+    this.#running ??= this.#run().finally(() => {
+      this.#state = 'stopped'
+      this.#becameReady(undefined)
+      this.#tried()
+    })
   }
 
   /** Resolves when the source has ended and what it was delivering is settled. */
@@ -45,7 +68,11 @@ export class SourceRunner {
     this.#stop.abort()
     await this.#running
     await this.#parts.delivery.settled()
-    this.#parts.delivery.close()
+    try {
+      this.#parts.delivery.close()
+    } catch (error) {
+      this.#parts.log.error(`while stopping: ${explain(error)}`)
+    }
   }
 
   async #run(): Promise<void> {
@@ -58,7 +85,10 @@ export class SourceRunner {
           signal,
           ready: (where) => {
             complaint.worked(`takes input at ${where}`)
+            this.#state = 'running'
+            this.#problem = undefined
             this.#becameReady(where)
+            this.#tried()
           },
         })
         await source.run()
@@ -71,9 +101,14 @@ export class SourceRunner {
           return
         }
         if (error instanceof FlumeError && error.code === 'INVALID_STATE' && !error.retry) {
+          this.#problem = explain(error)
+          this.#tried(error)
           log.error(`${explain(error)}; the source stays stopped until the agent is restarted`)
           return
         }
+        this.#state = 'failing'
+        this.#problem = explain(error)
+        this.#tried(error)
         complaint.failed(error, `trying again every ${restartAfterMs / 1000} s`)
         await clock.sleep(restartAfterMs, signal).catch(() => undefined)
       }

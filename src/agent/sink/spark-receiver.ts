@@ -46,15 +46,28 @@ export const sparkReceiver = defineSink({
     values.mode === 'push' ? new SparkPush(values, context) : new SparkPull(values, context),
 })
 
+/** Options of one mode that mean nothing in the other. */
+const pullOnly = ['threads', 'timeout', 'backoffInterval'] as const
+const pushOnly = Object.keys(senderOptions) as (keyof typeof senderOptions)[]
+
 function check(values: SparkOptions): readonly OptionProblem[] {
-  if (values.mode === 'pull') return []
-  if (values.hostname !== anyAddress) return senderProblems(values)
-  const problem = {
-    option: 'hostname',
-    code: 'missing',
-    message: 'is needed when mode = push: the host of the receiver',
-  }
-  return [problem, ...senderProblems(values)]
+  const idle: readonly (keyof SparkOptions)[] = values.mode === 'pull' ? pushOnly : pullOnly
+  const problems: OptionProblem[] = idle
+    .filter((option) => values[option] !== options[option].default)
+    .map((option) => ({
+      option,
+      severity: 'warning',
+      code: 'no-effect',
+      message: `has no effect when mode = ${values.mode}`,
+    }))
+  if (values.mode === 'pull') return problems
+  if (values.hostname === anyAddress)
+    problems.push({
+      option: 'hostname',
+      code: 'missing',
+      message: 'is needed when mode = push: the host of the receiver',
+    })
+  return [...problems, ...senderProblems(values)]
 }
 
 class SparkPush implements Sink {
@@ -193,7 +206,8 @@ class Lending implements SparkFeed {
     const { clock, counters, log } = this.#context
     // Flume: asking for more than the channel's transaction holds fails every time; here it is what there is.
     const wanted = Math.max(1, Math.min(max, this.#channel.transactionCapacity))
-    const waiting = AbortSignal.any([this.#signal, caller.signal])
+    // It aborts when the caller is gone and when the sink stops.
+    const waiting = caller.signal
     try {
       while (!waiting.aborted) {
         const lent = await this.#channel.take(wanted, (batch) => this.#lend(batch, loan, reply), waiting)

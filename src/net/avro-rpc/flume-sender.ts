@@ -1,3 +1,4 @@
+import type { Status } from '../../codec/avro/flume.ts'
 import type { Clock } from '../../core/clock.ts'
 import { FlumeError } from '../../core/error.ts'
 import type { EventBatch } from '../../core/event-batch.ts'
@@ -19,8 +20,21 @@ export interface FlumeSenderOptions {
   readonly log: Logger
 }
 
+/** What sends events to an Avro source, or to one of several. */
+export interface EventSender {
+  /** Makes sure of a connection; rejects CONNECTION or TIMEOUT when none can be had. */
+  connect(): Promise<void>
+  /**
+   * Sends a batch in one call, each event in a call of its own when `oneByOne`; resolves when a peer answered OK. One
+   * call of `send` at a time.
+   */
+  send(batch: EventBatch, oneByOne?: boolean): Promise<void>
+  /** Ends every connection for good. Safe twice. */
+  close(): Promise<void>
+}
+
 /** One connection to an Avro source, made when it is needed (N-07) and dropped after any failure (S-06). */
-export class FlumeSender {
+export class FlumeSender implements EventSender {
   readonly #options: FlumeSenderOptions
   #client: FlumeClient | undefined
   #connectedAtMs = 0
@@ -28,6 +42,16 @@ export class FlumeSender {
 
   constructor(options: FlumeSenderOptions) {
     this.#options = options
+  }
+
+  /** `host:port`. */
+  get where(): string {
+    return `${this.#options.host}:${this.#options.port}`
+  }
+
+  /** True while there is a connection on which nothing has failed. */
+  get connected(): boolean {
+    return this.#client?.usable === true
   }
 
   /** Makes sure of a connection that is young enough; rejects CONNECTION or TIMEOUT. */
@@ -55,16 +79,12 @@ export class FlumeSender {
     log.debug(`connected to ${host}:${port}`)
   }
 
-  /** Sends a batch in one call; resolves when the peer answered OK. Any failure drops the connection. */
-  async send(batch: EventBatch): Promise<void> {
+  /** Any failure drops the connection. */
+  async send(batch: EventBatch, oneByOne = false): Promise<void> {
     await this.connect()
     try {
-      const status = await this.#client?.appendBatch(batch)
-      if (status !== 'OK')
-        throw new FlumeError('DELIVERY', `${this.#options.host}:${this.#options.port} answered ${status}`, {
-          retry: true,
-          hint: "the receiving agent's channel may be full, or its transactionCapacity below this batch size",
-        })
+      if (!oneByOne) this.#check(await this.#client?.appendBatch(batch))
+      else for (let i = 0; i < batch.count; i++) this.#check(await this.#client?.append(batch, i))
     } catch (error) {
       await this.#drop()
       throw error
@@ -75,6 +95,14 @@ export class FlumeSender {
   async close(): Promise<void> {
     this.#stop.abort(new FlumeError('CLOSED', 'the sender is closed'))
     await this.#drop()
+  }
+
+  #check(status: Status | undefined): void {
+    if (status === 'OK') return
+    throw new FlumeError('DELIVERY', `${this.where} answered ${status}`, {
+      retry: true,
+      hint: "the receiving agent's channel may be full, or its transactionCapacity below this batch size",
+    })
   }
 
   #isOld(): boolean {

@@ -34,11 +34,13 @@ export const senderOptions = {
 }
 export type SenderValues = Options<typeof senderOptions>
 
-interface SenderProblem {
+/** Something to say of an option; an error where it has no severity. */
+export interface SenderProblem {
   readonly option: string
-  readonly severity: Severity
+  readonly severity?: Severity
   readonly code: string
   readonly message: string
+  readonly hint?: string
 }
 
 /** Values for which Flume takes its defaults, said aloud. */

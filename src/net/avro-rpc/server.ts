@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { AvroReader, AvroWriter } from '../../codec/avro/binary.ts'
 import { readCall, writeCallError, writeResult } from '../../codec/avro/call.ts'
 import { type Frame, FrameDecoder, type FrameLimits, finishFrame, frameHeadBytes } from '../../codec/avro/frame.ts'
@@ -129,6 +130,8 @@ class RpcSession {
     this.#options = options
     this.#wire = wire
     this.#decoder = new FrameDecoder(options)
+    // Each call under way may listen to it.
+    setMaxListeners(0, this.#over.signal)
     this.#caller = { ...peer, signal: this.#over.signal }
   }
 

@@ -1,3 +1,4 @@
+import { seededRandom } from '../../core/random.ts'
 import { StorageLevel } from '../storage-level.ts'
 import { type Shape, textForm } from '../text-form.ts'
 import { type Aggregator, CogroupPlan, CombinePlan, GatherPlan, RoutePlan } from './exchange.ts'
@@ -18,6 +19,7 @@ import { collectPartition, type Dataset, indexesOf, type Plan, prepare, type Run
 import { isThenable, type Push, pushArray, pushPaced, type Settled, type Signal, STOP } from './push.ts'
 import { saveAsText } from './save.ts'
 import { slice } from './source.ts'
+import { StatCounter } from './stat-counter.ts'
 
 /** What a data set needs of the context it was made in. */
 export interface RddContext {
@@ -248,14 +250,7 @@ export class RDD<T> implements Dataset<T> {
   /** Keeps each record with probability `fraction`; with the same seed the same records. */
   sample(withReplacement: boolean, fraction: number, seed?: number): RDD<T> {
     if (withReplacement) throw new Error('sample with replacement is not offered; draw without')
-    const chosen = seed ?? Math.floor(this.context.random() * 2 ** 32)
-    return this.#wrapped((push, index) => {
-      let state = (chosen + Math.imul(index + 1, 0x9e3779b9)) >>> 0
-      return (item) => {
-        state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-        return state / 2 ** 32 < fraction ? push(item) : undefined
-      }
-    })
+    return this.#wrapped(chosen(seed ?? Math.floor(this.context.random() * 2 ** 32), (draw) => draw < fraction))
   }
 
   // --- transformations that move records
@@ -323,6 +318,44 @@ export class RDD<T> implements Dataset<T> {
       return items.map((item, i): [T, U] => [item, others[i] as U])
     })
     return new RDD<[T, U]>(this.context, { ...planParts(plan), parents: [this, other] as Dataset<unknown>[] })
+  }
+
+  /** A whole partition of each, side by side; both need the same number of partitions. */
+  zipPartitions<U, R>(
+    other: RDD<U>,
+    f: (items: Iterable<T>, others: Iterable<U>) => Iterable<R> | PromiseLike<Iterable<R>>,
+  ): RDD<R> {
+    if (other.partitionCount !== this.partitionCount) {
+      throw new Error(
+        `Can't zip RDDs with unequal numbers of partitions: ${this.partitionCount}, ${other.partitionCount}`,
+      )
+    }
+    const plan = new PartitionPlan<T, R>(this, async (index, items) => f(items, await collectPartition(other, index)))
+    return new RDD<R>(this.context, { ...planParts(plan), parents: [this, other] as Dataset<unknown>[] })
+  }
+
+  /** Each record with a number of its own: record i of partition k of n has i·n + k. Needs no pass to count. */
+  zipWithUniqueId(): RDD<[T, number]> {
+    const partitions = this.partitionCount
+    return this.#wrapped((push, index) => {
+      let next = index
+      return (item) => {
+        const id = next
+        next += partitions
+        return push([item, id])
+      }
+    })
+  }
+
+  /** Splits by chance in proportion to `weights`; every record is in exactly one part, with the same seed in the same. */
+  randomSplit(weights: readonly number[], seed = Math.floor(this.context.random() * 2 ** 32)): RDD<T>[] {
+    const sum = weights.reduce((a, b) => a + b, 0)
+    let from = 0
+    return weights.map((weight) => {
+      const [low, high] = [from, from + weight / sum]
+      from = high
+      return this.#wrapped(chosen(seed, (draw) => draw >= low && draw < high))
+    })
   }
 
   subtract(other: RDD<T>, partitions?: number | Partitioner): RDD<T> {
@@ -596,6 +629,28 @@ export class RDD<T> implements Dataset<T> {
     return parts.reduce(f)
   }
 
+  /** Count, mean, variance, smallest and largest in one pass. */
+  async stats(this: RDD<number>): Promise<StatCounter> {
+    const parts = await this.context.runner.runPartitions(await preparedIndexes(this), async (index) => {
+      const part = new StatCounter()
+      await this.run(index, (item): Settled => {
+        part.add(item)
+        return undefined
+      })
+      return part
+    })
+    return parts.reduce((all, part) => all.merge(part), new StatCounter())
+  }
+
+  /** Of the whole population, as Spark's `variance` is. */
+  async variance(this: RDD<number>): Promise<number> {
+    return (await this.stats()).variance
+  }
+
+  async stdev(this: RDD<number>): Promise<number> {
+    return (await this.stats()).stdev
+  }
+
   async #reduceParts(f: (a: T, b: T) => T): Promise<T[]> {
     const parts = await this.#eachPartition(async (index): Promise<T[]> => {
       let found = false
@@ -772,6 +827,19 @@ function cross(left: readonly unknown[] = [], right: readonly unknown[] = []): [
 
 function orNone(values: readonly unknown[] | undefined): readonly unknown[] {
   return values && values.length > 0 ? values : [undefined]
+}
+
+/** Keeps the records whose draw pleases; the draws depend on the seed, the partition and the place in it alone. */
+function chosen<T>(seed: number, pleases: (draw: number) => boolean): Wrap<T, T> {
+  return (push, index) => {
+    const draw = seededRandom(seed + Math.imul(index + 1, 0x9e3779b9))
+    return (item) => (pleases(draw()) ? push(item) : undefined)
+  }
+}
+
+async function preparedIndexes(rdd: RDD<number>): Promise<number[]> {
+  await prepare(rdd, rdd.context.runner)
+  return indexesOf(rdd)
 }
 
 function planParts<T>(plan: Plan<T>): Plan<T> {

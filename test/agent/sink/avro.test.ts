@@ -169,11 +169,54 @@ test('what Flume replaces by a default is a warning, and the default is used', a
 
 test('what is not there yet is an error, what has no effect a note; nothing is silent', () => {
   assert.deepEqual(check({ ssl: 'true' }), [['ssl', undefined]])
-  assert.deepEqual(check({ hosts: 'h1 h2' }), [['hosts', undefined]])
-  assert.deepEqual(check({ 'client.type': 'default_failover' }), [['client.type', undefined]])
+  assert.deepEqual(check({ 'client.type': 'thrift' }), [['client.type', undefined]])
   assert.deepEqual(check({ 'client.type': 'DEFAULT' }), [])
   assert.deepEqual(
     check({ maxIoWorkers: '2', 'host-selector': 'random', backoff: 'true' }).map(([, severity]) => severity),
     ['note', 'note', 'note'],
   )
 })
+
+test('several hosts are checked: each needs an address, and a client that uses them', () => {
+  const two = { hosts: 'h1 h2', 'client.type': 'default_failover' }
+  const below = (texts: Record<string, string>) => {
+    const values = { ...readOptions(avro, { hostname: 'h', port: '1', ...two }), 'hosts.': texts }
+    return (avro.check?.(values as never) ?? []).map(({ option, severity }) => [option, severity])
+  }
+  assert.deepEqual(below({ h2: 'other:1' }), [])
+  assert.deepEqual(below({}), [['hosts.h2', undefined]])
+  assert.deepEqual(below({ h2: 'other' }), [['hosts.h2', undefined]])
+  assert.deepEqual(check({ 'client.type': 'default_loadbalance' }), [['hosts', undefined]])
+})
+
+for (const type of ['default_failover', 'default_loadbalance']) {
+  test(`client.type ${type} gives the sink several receivers, hostname and port being h1`, async () => {
+    const [one, two] = [await receiver(), await receiver()]
+    const context = sinkContext()
+    const texts = { hostname: '127.0.0.1', port: String(one.listener.port), hosts: 'h1 h2', 'client.type': type }
+    const values = { ...readOptions(avro, texts), 'hosts.': { h2: `127.0.0.1:${two.listener.port}` } }
+    assert.deepEqual(avro.check?.(values as never), [])
+    assert.match(avro.describe?.(values as never) ?? '', new RegExp(`:${one.listener.port}.*:${two.listener.port}`))
+    const sink = (await avro.create(values as never, context)) as Sink
+    await sink.start?.()
+    await sink.connect?.()
+    for (let i = 0; i < 4; i++) await sink.write(batch)
+    const spread = type === 'default_failover' ? [8, 0] : [4, 4]
+    assert.deepEqual([one.events.length, two.events.length], spread)
+    one.status = 'FAILED'
+    await sink.write(batch)
+    await sink.write(batch)
+    assert.equal(two.events.length, (spread[1] as number) + 4)
+    await one.listener.close()
+    await two.listener.close()
+    await assert.rejects(
+      (async () => {
+        for (;;) await sink.write(batch)
+      })(),
+      FlumeError,
+    )
+    // With nobody there nothing is taken from the channel (K-05a).
+    await assert.rejects(sink.connect?.() ?? Promise.resolve(), /none of the hosts can be reached/)
+    await sink.stop?.()
+  })
+}

@@ -273,13 +273,15 @@ test("mode = push sends batches as the avro sink does, to the receiver of Spark'
   await listener.close()
 })
 
-test('mode = push needs a host; pull listens on every address when none is given', () => {
+test('mode = push needs a host; what belongs to the other mode is a warning; pull listens on every address when none is given', () => {
   const check = (texts: Record<string, string>): string[] =>
     (sparkReceiver.check?.(readOptions(sparkReceiver, { port: '1', ...texts }) as never) ?? []).map(
       ({ option }) => option,
     )
   assert.deepEqual(check({}), [])
   assert.deepEqual(check({ mode: 'push' }), ['hostname'])
+  assert.deepEqual(check({ mode: 'push', hostname: 'h', threads: '3' }), ['threads'])
+  assert.deepEqual(check({ 'compression-type': 'deflate', timeout: '5' }), ['compression-type'])
   assert.deepEqual(check({ mode: 'push', hostname: 'h', 'batch-size': '0' }), ['batch-size'])
   assert.equal(readOptions(sparkReceiver, { port: '1' }).hostname, '0.0.0.0')
 })

@@ -113,6 +113,7 @@ type HdfsOptions = Options<typeof options>
 
 export const hdfs = defineSink({
   type: 'hdfs',
+  title: 'HDFS',
   aliases: ['org.apache.flume.sink.hdfs.HDFSEventSink', 'HDFSEventSink'],
   summary: 'Writes events to files in HDFS or a local folder, one set of files per expanded path.',
   options,

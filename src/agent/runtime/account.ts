@@ -1,0 +1,134 @@
+import type { ChannelCounters } from '../../monitor/counters.ts'
+import type { ChannelLedger, SourceLedger } from '../../monitor/snapshot.ts'
+import type { Channel, EventBatch, Route } from '../contract.ts'
+
+/** The ledger of one source. Invariants: received = accepted + refused, accepted = routed + dropped. */
+export class SourceAccount {
+  readonly #entered = new Map<string, number>()
+  #received = 0
+  #underWay = 0
+  #accepted = 0
+  #refused = 0
+  #routed = 0
+  #droppedByInterceptors = 0
+  #droppedWithoutRoute = 0
+
+  constructor(channels: Iterable<string>) {
+    for (const channel of channels) this.#entered.set(channel, 0)
+  }
+
+  begin(count: number): void {
+    this.#underWay += count
+  }
+
+  /** A delivery that is tried again in smaller pieces has not been answered. */
+  retry(count: number): void {
+    this.#underWay -= count
+  }
+
+  refuse(count: number): void {
+    this.#underWay -= count
+    this.#received += count
+    this.#refused += count
+  }
+
+  /** `left` of `count` events were left by the interceptors, `unrouted` of those went nowhere. */
+  accept(count: number, left: number, unrouted: number): void {
+    // Events that an interceptor made are nobody's: the source has not sent them.
+    const made = Math.max(0, left - count)
+    const byInterceptors = Math.max(0, count - left)
+    const withoutRoute = Math.max(0, unrouted - made)
+    this.#underWay -= count
+    this.#received += count
+    this.#accepted += count
+    this.#droppedByInterceptors += byInterceptors
+    this.#droppedWithoutRoute += withoutRoute
+    this.#routed += count - byInterceptors - withoutRoute
+  }
+
+  enter(channel: string, count: number): void {
+    this.#entered.set(channel, (this.#entered.get(channel) ?? 0) + count)
+  }
+
+  ledger(source: string): SourceLedger {
+    return {
+      source,
+      received: this.#received,
+      underWay: this.#underWay,
+      accepted: this.#accepted,
+      refused: this.#refused,
+      routed: this.#routed,
+      dropped: { interceptor: this.#droppedByInterceptors, 'no-route': this.#droppedWithoutRoute },
+      entered: Object.fromEntries(this.#entered),
+    }
+  }
+}
+
+/** The ledger of one channel. Invariant: entered = delivered + held + dropped, where `held` is what the channel itself says. */
+export class ChannelAccount {
+  readonly #channel: Channel
+  readonly #counters: ChannelCounters
+  readonly #traits: { readonly durable: boolean; readonly external?: boolean }
+  readonly #recovered: number
+  #refusedAsOptional = 0
+  #isStopped = false
+
+  /** `channel` must be open and not yet used. */
+  constructor(
+    channel: Channel,
+    counters: ChannelCounters,
+    traits: { readonly durable: boolean; readonly external?: boolean },
+  ) {
+    this.#channel = channel
+    this.#counters = counters
+    this.#traits = traits
+    this.#recovered = channel.size
+  }
+
+  /** The channel did not take copies that it did not have to take. */
+  refuseAsOptional(count: number): void {
+    this.#refusedAsOptional += count
+  }
+
+  /** The channel has been stopped: what it holds only in memory is lost. */
+  stop(): void {
+    this.#isStopped = true
+  }
+
+  ledger(name: string): ChannelLedger {
+    const { size } = this.#channel
+    const lost = this.#isStopped && !this.#traits.durable ? size : 0
+    return {
+      channel: name,
+      entered: this.#recovered + this.#counters.eventPutSuccess + this.#refusedAsOptional,
+      recovered: this.#recovered,
+      delivered: this.#counters.eventTakeSuccess,
+      held: size - lost,
+      dropped: { 'refused-as-optional': this.#refusedAsOptional, 'lost-at-stop': lost },
+      ...(this.#traits.external ? { external: true } : {}),
+    }
+  }
+}
+
+/** How many events of a batch no route takes. */
+export function countUnrouted(batch: EventBatch, routes: readonly Route[]): number {
+  // A route never holds an event twice: as many as the batch has are all of it.
+  if (routes.some((route) => route.batch.count === batch.count)) return 0
+  const isRouted = new Uint8Array(batch.count)
+  for (const { batch: part, events } of routes) {
+    if (events) for (let i = 0; i < events.length; i++) isRouted[events[i] as number] = 1
+    else markByPlace(batch, part, isRouted)
+  }
+  let unrouted = 0
+  for (const mark of isRouted) if (mark === 0) unrouted++
+  return unrouted
+}
+
+/** Marks the events of `part`, a selection of `batch` in its order, by where their bodies lie. */
+function markByPlace(batch: EventBatch, part: EventBatch, isRouted: Uint8Array): void {
+  for (let i = 0, j = 0; i < batch.count && j < part.count; i++) {
+    if (batch.starts[i] !== part.starts[j] || batch.ends[i] !== part.ends[j]) continue
+    isRouted[i] = 1
+    j++
+  }
+}
