@@ -273,6 +273,25 @@ a1.sinkgroups.g2.sinks = k2 k3\na1.sinkgroups.g2.processor.type = failover\n`,
     name: 'a selector that is not there',
     more: 'a1.sources.r1.selector.type = multiplex\n',
   },
+  {
+    name: 'exec without a command (C-18)',
+    lines: { 4: 'a1.sources.r1.type = exec' },
+  },
+  {
+    name: 'an explicit batch of exec above one of two channels (C-21)',
+    lines: {
+      2: 'a1.channels = c1 c2',
+      4: 'a1.sources.r1.type = exec',
+      7: 'a1.sources.r1.channels = c1 c2',
+    },
+    more: 'a1.channels.c2.type = memory\na1.channels.c2.transactionCapacity = 10\na1.sources.r1.command = true\na1.sources.r1.batchSize = 50\n',
+  },
+  { name: 'file_roll without a directory (C-18)', lines: { 9: 'a1.sinks.k1.type = file_roll' } },
+  {
+    name: 'file_roll with keys that lost their prefix',
+    lines: { 9: 'a1.sinks.k1.type = FILE_ROLL' },
+    more: 'a1.sinks.k1.sink.directory = /tmp\na1.sinks.k1.batchSize = 1000\na1.sinks.k1.rollInterval = x\n',
+  },
   { name: 'an interceptor without type', more: 'a1.sources.r1.interceptors = i1\n' },
   {
     name: 'an interceptor that is not there',
