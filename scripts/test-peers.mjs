@@ -1,5 +1,6 @@
 // Runs test/peers against the real Flume, Spark and Hadoop; says aloud when this machine cannot.
 import { spawnSync } from 'node:child_process'
+import { readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
@@ -11,7 +12,21 @@ if (missing) {
   process.exit(0)
 }
 console.log(`Peers are kept in ${peersHome}; the first run downloads some 600 MB of them through Maven.`)
-const { status } = spawnSync(process.execPath, [join(root, 'scripts/test.mjs'), 'peer', ...process.argv.slice(2)], {
-  stdio: 'inherit',
-})
-process.exit(status ?? 1)
+// Peers talk to ours; parity gives both the same input. A word picks files of either.
+const words = process.argv.slice(2)
+const built = readdirSync(join(root, 'dist/test'), { recursive: true }).map(String)
+const kinds = ['peer', 'parity'].filter((kind) =>
+  built.some(
+    (name) => name.endsWith(`.${kind}.js`) && (words.length === 0 || words.some((word) => name.includes(word))),
+  ),
+)
+if (kinds.length === 0) {
+  console.error(`no test with ${words.join(' or ')} in its path`)
+  process.exit(1)
+}
+let failed = false
+for (const kind of kinds) {
+  const { status } = spawnSync(process.execPath, [join(root, 'scripts/test.mjs'), kind, ...words], { stdio: 'inherit' })
+  failed ||= status !== 0
+}
+process.exit(failed ? 1 : 0)

@@ -5,7 +5,7 @@ import { describeFlows, describeSummary } from '../agent/runtime/flows.ts'
 import { systemClock } from '../core/clock.ts'
 import { explain } from '../core/error.ts'
 import { keepAlive } from '../core/keep-alive.ts'
-import { createLogger } from '../monitor/logger.ts'
+import { createLogger, escapeControls } from '../monitor/logger.ts'
 import { formatFinding } from '../spec/finding.ts'
 import { type AgentOptions, readAgentOptions } from './agent-options.ts'
 import { notifyReady, notifyStopping } from './ready.ts'
@@ -31,7 +31,8 @@ export const agent: Verb = async (argv, terminal) => {
     mode: options.mode,
   })
   const loaded = await source.load()
-  for (const finding of loaded.findings) terminal.stderr.write(`${formatFinding(finding)}\n`)
+  // Keys and values come from files and servers, and must not move the reader's cursor.
+  for (const finding of loaded.findings) terminal.stderr.write(`${escapeControls(formatFinding(finding))}\n`)
   if (!loaded.model) {
     terminal.stderr.write('flume-ts: nothing was started\n')
     return 1

@@ -48,9 +48,12 @@ const recipes: Readonly<Record<PeerName, Recipe>> = {
       `${flume}.flume-ng-sinks:flume-hdfs-sink:1.11.0`,
       `${flume}.flume-ng-sinks:flume-http-sink:1.11.0`,
       `${flume}.flume-ng-sources:flume-taildir-source:1.11.0`,
+      `${flume}:flume-ng-environment-variable-config-filter:1.11.0`,
+      `${flume}:flume-ng-external-process-config-filter:1.11.0`,
       'org.apache.hadoop:hadoop-client:3.3.6',
       'org.slf4j:slf4j-reload4j:1.7.36',
     ],
+    program: 'ConfigOutcomes',
   },
   'spark-2.4': {
     artifacts: [

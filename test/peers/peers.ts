@@ -122,6 +122,36 @@ function accepts(port: number): Promise<boolean> {
   })
 }
 
+/**
+ * What Flume 1.11 makes of configurations, one virtual machine for all of them: for each what would run, such as
+ * `r1>c1 k1<c1 g1=FailoverSinkProcessor(k2<c1 k3<c1) [c1]`, or `!` and the failure that ended its reading.
+ */
+export async function flumeOutcomes(
+  configurations: readonly { readonly agent: string; readonly text: string }[],
+  options: FlumeOutcomeOptions = {},
+): Promise<readonly string[]> {
+  const folder = await mkdtemp(join(tmpdir(), 'flume-ts-peer-'))
+  try {
+    for (const [index, { agent, text }] of configurations.entries()) {
+      await writeFile(join(folder, `${String(index).padStart(4, '0')}-${agent}.properties`), text)
+    }
+    await using flume = await startJava('flume-1.11', 'ConfigOutcomes', [folder], options)
+    await flume.waitFor(/^DONE$/m)
+    // Flume logs to standard output too; the answers are marked.
+    const outcomes = [...flume.stdout.matchAll(/^> \d{4} (.*)$/gm)].map(([, outcome]) => (outcome as string).trim())
+    if (outcomes.length !== configurations.length) {
+      throw new Error(
+        `${outcomes.length} answers to ${configurations.length} configurations\n${flume.stderr.slice(-4_000)}`,
+      )
+    }
+    return outcomes
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+export type FlumeOutcomeOptions = ProcessOptions & { readonly jvm?: readonly string[] }
+
 export interface SparkReceiver {
   readonly process: RunningProcess
   /** Bodies received so far, in the order of arrival. */

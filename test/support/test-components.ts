@@ -142,6 +142,8 @@ export const testComponents: readonly ComponentSpec[] = [
     summary: 'A topic.',
     options: {
       'kafka.bootstrap.servers': text({ doc: 'Brokers.', formerly: ['brokerList'] }),
+      'kafka.topic': text({ doc: 'Topic.', default: 'default-flume-topic', formerly: ['topic'] }),
+      'kafka.producer.acks': text({ doc: 'Acks.', default: '1', formerly: ['requiredAcks'] }),
       flumeBatchSize: count({ doc: 'Batch.', default: 100, formerly: ['batchSize'] }),
       'kafka.producer.': prefix({ doc: 'For the client.', secret: true }),
     },

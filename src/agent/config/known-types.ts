@@ -1,4 +1,5 @@
 import type { ComponentKind } from '../contract.ts'
+import { definerOf } from './user-module.ts'
 
 interface KnownType {
   readonly kind: ComponentKind
@@ -116,7 +117,8 @@ export function adviceFor(
   type: string,
   isThere: (kind: ComponentKind, type: string) => boolean,
 ): string | undefined {
-  const ownModule = `write it as a module of your own and name that, such as ./my-${kind.replaceAll(' ', '-')}.ts`
+  const file = `./my-${kind.replaceAll(' ', '-')}.ts`
+  const ownModule = `write it as a module of your own: a file that exports what ${definerOf(kind)} of flume-ts/agent returns, named as the type, such as ${file}`
   const known = knownTypes.find((candidate) => candidate.kind === kind && candidate.name.test(type))
   if (known) {
     const ways = known.ways.filter(({ needs }) => !needs || isThere(...needs)).map(({ say }) => say)

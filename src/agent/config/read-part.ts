@@ -12,6 +12,9 @@ import type { Report } from './report.ts'
 import { bareName, isModulePath, type TypeIndex } from './type-index.ts'
 import { type ModuleLoader, pickSpec } from './user-module.ts'
 
+/** Flume: these alone warn and fall back to the default where a number cannot be read. */
+const fallsBack: readonly string[] = ['MemoryChannel', 'FailoverSinkProcessor']
+
 /** What config filters need of the world around them. */
 export interface FilterWorld {
   readonly env: Readonly<Record<string, string | undefined>>
@@ -75,8 +78,7 @@ export async function readPart(request: PartRequest, world: PartWorld): Promise<
     ...(alsoKnown ? { alsoKnown } : {}),
     ...(spec.misnamed ? { misnamed: spec.misnamed } : {}),
     harmless: (key) => harmlessKey(names, key),
-    // Flume: the memory channel alone warns and falls back where a number cannot be read.
-    fallBack: world.report.mode === 'lenient' && names.includes('MemoryChannel'),
+    fallBack: world.report.mode === 'lenient' && names.some((name) => fallsBack.includes(name)),
   })
   const { values, given } = reading
   let failed = false

@@ -64,6 +64,7 @@ export class Report {
   #cover(text: string): string {
     let covered = text
     for (const one of this.#hidden) {
+      if (!covered.includes(one)) continue
       // A short one that is part of a longer word is not the secret.
       const before = one.length < 6 ? '(?<![\\p{L}\\p{N}_])' : ''
       const behind = one.length < 6 ? '(?![\\p{L}\\p{N}_])' : ''

@@ -88,7 +88,7 @@ export function pickSpec(exports: Readonly<Record<string, unknown>>, kind: Compo
     })
   }
   const others = [...specs].map((spec) => spec.kind)
-  const hint = `export what define${definerOf(kind)} of flume-ts/agent returns`
+  const hint = `export what ${definerOf(kind)} of flume-ts/agent returns`
   throw new FlumeError('USAGE', `exports no ${kind}${others.length > 0 ? `, but a ${others.join(', a ')}` : ''}`, {
     hint,
   })
@@ -106,7 +106,7 @@ function isSpec(value: unknown): value is ComponentSpec {
   )
 }
 
-/** `sink processor` → `SinkProcessor`. */
-function definerOf(kind: ComponentKind): string {
-  return kind.replaceAll(/(?:^| )./g, (start) => start.trim().toUpperCase())
+/** What a module of one's own calls: `sink processor` → `defineSinkProcessor`. */
+export function definerOf(kind: ComponentKind): string {
+  return `define${kind.replaceAll(/(?:^| )./g, (start) => start.trim().toUpperCase())}`
 }

@@ -36,7 +36,7 @@ function load(text: string, more: Partial<LoadAgentInput> = {}): Promise<LoadedA
 
 const said = ({ findings }: LoadedAgent): string => findings.map(formatFinding).join('\n')
 
-it('values come from a filter in every kind of part, types and lists of a part included (C-26)', async () => {
+it('values come from a filter in every kind of part, types and lists of a part included: filters are read first, groups last (C-09, C-26)', async () => {
   const text = agent
     .replace('r1.type = netcat', "r1.type = ${f['TYPE']}")
     .replace('r1.channels = c1', 'r1.channels = ${f["CHANNELS"]}')

@@ -193,6 +193,12 @@ describe('what Flume runs, runs', () => {
       runs: soundShape,
     },
     {
+      name: 'a list given again is a key given again: the last one counts (C-08)',
+      text: spoilt({}, 'a1.sinks = k2\na1.sinks.k2.type = logger\na1.sinks.k2.channel = c1\n'),
+      finds: ['9 note not-listed a1.sinks.k1', '11 warning duplicate-key a1.sinks'],
+      runs: 'r1>c1 k2<c1',
+    },
+    {
       name: 'a duplicate with the same value is only worth a note',
       text: spoilt({}, 'a1.sources.r1.port = 44444\n'),
       finds: ['11 note duplicate-key a1.sources.r1.port'],
@@ -504,7 +510,7 @@ describe('what cannot start, would lose data or would block it is an error', () 
       text: spoilt({ 9: 'a1.sinks.k1.type = hive' }),
       input: { components: testComponents.filter(({ type }) => type !== 'hdfs') },
       finds: ['9 error unknown-type a1.sinks.k1.type'],
-      says: /\(Hive needs a Java client; write it as a module of your own and name that, such as \.\/my-sink\.ts\)$/,
+      says: /\(Hive needs a Java client; write it as a module of your own: a file that exports what defineSink of flume-ts\/agent returns, named as the type, such as \.\/my-sink\.ts\)$/,
     },
     {
       name: 'a Java class of their own',

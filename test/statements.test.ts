@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+/**
+ * What is known of how Flume behaves is numbered, chapter by chapter; a test names the numbers that it holds to. A chapter
+ * that is through is added here with its last number, and stays through.
+ */
+const chapters: readonly (readonly [letters: string, about: string, last: number])[] = [
+  ['C', 'reading and judging configurations', 33],
+]
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const tests = readdirSync(join(root, 'test'), { recursive: true })
+  .map(String)
+  .filter((name) => /\.(test|peer|parity|sim)\.ts$/.test(name) && name !== 'statements.test.ts')
+const pages = [...tests.map((name) => join('test', name)), 'docs/differences.md']
+
+/** `H-04` names one, `C-10…C-14` all from the one to the other. */
+function namedIn(text: string): readonly string[] {
+  return [...text.matchAll(/\b([A-Z]{1,2})-(\d\d)(?:…(?:\1-)?(\d\d))?/g)].flatMap(([, letters, from, to = from]) =>
+    Array.from({ length: Number(to) - Number(from) + 1 }, (_, index) =>
+      numbered(letters as string, Number(from) + index),
+    ),
+  )
+}
+
+function numbered(letters: string, number: number): string {
+  return `${letters}-${String(number).padStart(2, '0')}`
+}
+
+test('one number, and a range of them, is found', () => {
+  assert.deepEqual(namedIn('a (C-05, C-10…C-12), H-07…08 and UTF-8'), ['C-05', 'C-10', 'C-11', 'C-12', 'H-07', 'H-08'])
+})
+
+const named = new Set(pages.flatMap((page) => namedIn(readFileSync(join(root, page), 'utf8'))))
+
+for (const [letters, about, last] of chapters) {
+  test(`every statement about ${about} (${letters}-01 to ${numbered(letters, last)}) is named by a test or among the differences`, () => {
+    const all = Array.from({ length: last }, (_, index) => numbered(letters, index + 1))
+    assert.deepEqual(
+      all.filter((statement) => !named.has(statement)),
+      [],
+    )
+    const beyond = [...named].filter((statement) => statement.startsWith(`${letters}-`) && !all.includes(statement))
+    assert.deepEqual(beyond, [], 'there are no such statements')
+  })
+}
