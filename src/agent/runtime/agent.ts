@@ -177,7 +177,13 @@ export class Agent {
         await spec.create(options, { ...context, name, log: context.log.child(`${model.name}.${name}`) }),
       )
     }
-    const selector = await model.selector.spec.create(model.selector.options, { ...context, channels: model.channels })
+    const selector = await model.selector.spec.create(model.selector.options, {
+      ...context,
+      channels: model.channels,
+      dropped: (count) => {
+        counters.dropped += count
+      },
+    })
     const channels = new Map(model.channels.map((name) => [name, (this.#channels.get(name) as RunningChannel).channel]))
     const delivery = new Delivery({ interceptors, selector, channels, counters, log: context.log })
     const takesConsole = this.#model.sources.find(({ spec }) => spec.takesConsole) === model
