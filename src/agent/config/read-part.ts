@@ -9,7 +9,7 @@ import { harmlessKey } from './known-types.ts'
 import type { OptionValues } from './model.ts'
 import type { Report } from './report.ts'
 import { bareName, isModulePath, type TypeIndex } from './type-index.ts'
-import { type ModuleLoader, pickSpec } from './user-module.ts'
+import { findPackage, isPackageName, type ModuleLoader, pickSpec } from './user-module.ts'
 
 /** What reading one component needs to know of the rest of the world. */
 export interface PartWorld {
@@ -133,7 +133,10 @@ async function findSpec(request: PartRequest, world: PartWorld): Promise<Compone
   const spec = world.types.find(kind, name)
   if (spec) return spec
   const at = type ? { ...type, ...type.valueAt } : place
-  if (type && isModulePath(name)) return loadSpec(name, request, typePath, world)
+  if (type && isModulePath(name)) return loadSpec(resolve(dirname(type.file), name), request, typePath, world)
+  const packaged =
+    type && world.loadModule && isPackageName(name) ? await findPackage(name, resolve(dirname(type.file))) : undefined
+  if (packaged !== undefined) return loadSpec(packaged, request, typePath, world)
   world.report.error(at, {
     code: 'unknown-type',
     path: typePath,
@@ -156,16 +159,15 @@ function reportNoType({ kind, place, path, raws, empty }: PartRequest, report: R
   report.error(empty.get('type') ?? place, { code: 'no-type', path: `${path}type`, message })
 }
 
+/** From a file beside the one that names it, so that a configuration and its modules move together, or from a package. */
 async function loadSpec(
-  name: string,
+  file: string,
   { kind, type, place }: PartRequest,
   path: string,
   { loadModule, report }: PartWorld,
 ): Promise<ComponentSpec | undefined> {
   if (!loadModule) return undefined
   const at = type ? { ...type, ...type.valueAt } : place
-  // Beside the file that names it, so that a configuration and its modules move together.
-  const file = resolve(dirname(at.file), name)
   try {
     return pickSpec(await loadModule(file), kind)
   } catch (thrown) {
