@@ -1,3 +1,4 @@
+import { file } from './channel/file/index.ts'
 import { memory } from './channel/memory.ts'
 import type { ComponentSpec } from './contract.ts'
 import { line } from './deserializer/line.ts'
@@ -28,6 +29,7 @@ export const components: readonly ComponentSpec[] = [
   seq,
   spooldir,
   // channels
+  file,
   memory,
   // selectors
   replicating,
