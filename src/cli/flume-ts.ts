@@ -3,6 +3,8 @@ import type { Terminal, Verb } from './verb.ts'
 /** Loaded when they are asked for, so that help stays instant and an old Node gets a clear word before anything fails. */
 const verbs: ReadonlyMap<string, () => Promise<Verb>> = new Map([
   ['agent', async () => (await import('./agent.ts')).agent],
+  ['channel', async () => (await import('./channel.ts')).channel],
+  ['tool', async () => (await import('./channel.ts')).tool],
   ['validate', async () => (await import('./validate.ts')).validate],
   ['help', async () => (await import('./help.ts')).help],
   ['version', async () => (await import('./version.ts')).version],

@@ -22,6 +22,7 @@ const spoken = (kind: ComponentKind): string => kind.replace('sink ', '')
 /** The commands' own help, by name. */
 const commands: ReadonlyMap<string, () => Promise<string>> = new Map([
   ['agent', async () => (await import('./agent-options.ts')).agentCommand().helpInformation()],
+  ['channel', async () => (await import('./channel.ts')).channelCommand().helpInformation()],
   ['validate', async () => (await import('./validate.ts')).validateCommand().helpInformation()],
 ])
 
@@ -38,6 +39,9 @@ function general(): string {
 
   agent -f FILE [-n NAME]      runs an agent; takes every option of flume-ng agent
   validate -f FILE             says everything that is wrong with a configuration
+  channel WHAT DIR…            looks into a stopped file channel: inspect, peek, verify,
+                               export, replay, repair
+  tool fcintegritytool -l DIRS Flume's name for channel repair
   help KIND [TYPE]             lists components, or one component's options; KIND is
                                ${kinds.map(spoken).join(', ')}
   help COMMAND                 lists a command's options

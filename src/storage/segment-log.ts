@@ -68,6 +68,13 @@ interface Waiting {
 }
 
 const segmentName = /^(\d{10,15})-([0-9a-f]{16})\.flog$/
+
+/** What a segment's name says; undefined when it is none. */
+export function segmentNameParts(name: string): { readonly sequence: number; readonly salt: Buffer } | undefined {
+  const match = segmentName.exec(name)
+  return match ? { sequence: Number(match[1]), salt: Buffer.from(match[2] as string, 'hex') } : undefined
+}
+
 /** A mark for each so many bytes: what seeking a number has to read at most. */
 const markEveryBytes = 1024 * 1024
 /** Most bytes that wait together for one sync. */

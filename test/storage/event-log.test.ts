@@ -1,7 +1,7 @@
 import { describe, it } from 'node:test'
 import { simulate, simulateDamage } from '../sim/event-log-simulation.ts'
 
-const seeds = 400
+const seeds = 200
 
 /** Says which seed it was: `npm run sim -- --seed N` runs that one alone. */
 async function named(seed: number, run: () => Promise<unknown>): Promise<void> {
