@@ -7,7 +7,8 @@ import { fileURLToPath } from 'node:url'
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const kinds = {
   test: { timeoutMs: 120_000 },
-  sim: { timeoutMs: 300_000 },
+  // A hundred thousand seeds; SIM_SEEDS asks for fewer.
+  sim: { timeoutMs: 3_600_000 },
   // These start whole systems, so one after the other.
   peer: { timeoutMs: 480_000, oneByOne: true },
   parity: { timeoutMs: 480_000, oneByOne: true },

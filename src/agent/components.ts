@@ -1,7 +1,8 @@
+import { file as fileChannel } from './channel/file/index.ts'
 import { memory } from './channel/memory.ts'
 import { env } from './config-filter/env.ts'
 import { external } from './config-filter/external.ts'
-import { file } from './config-filter/file.ts'
+import { file as fileFilter } from './config-filter/file.ts'
 import type { ComponentSpec } from './contract.ts'
 import { line } from './deserializer/line.ts'
 import { host } from './interceptor/host.ts'
@@ -43,6 +44,7 @@ export const components: readonly ComponentSpec[] = [
   seq,
   spooldir,
   // channels
+  fileChannel,
   memory,
   // interceptors
   host,
@@ -76,5 +78,5 @@ export const components: readonly ComponentSpec[] = [
   // config filters
   env,
   external,
-  file,
+  fileFilter,
 ]

@@ -3,12 +3,13 @@ import type { Terminal, Verb } from './verb.ts'
 /** Loaded when they are asked for, so that help stays instant and an old Node gets a clear word before anything fails. */
 const verbs: ReadonlyMap<string, () => Promise<Verb>> = new Map<string, () => Promise<Verb>>([
   ['agent', async () => (await import('./agent.ts')).agent],
+  ['channel', async () => (await import('./channel.ts')).channel],
+  ['tool', async () => (await import('./channel.ts')).tool],
   ['validate', async () => (await import('./validate.ts')).validate],
   ['graph', async () => (await import('./graph.ts')).graph],
   ['status', async () => (await import('./status.ts')).status],
   ['avro-client', async () => (await import('./avro-client.ts')).avroClient],
   ['list', async () => (await import('./list.ts')).list],
-  ['tool', async () => (await import('./tool.ts')).tool],
   ['completion', async () => (await import('./completion.ts')).completion],
   ['help', async () => (await import('./help.ts')).help],
   ['version', async () => (await import('./version.ts')).version],

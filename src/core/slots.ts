@@ -50,6 +50,11 @@ export class Slots {
     })
   }
 
+  /** Takes slots that are in use already, whether they are free or not: nobody gets one until as many have come back. */
+  occupy(count: number): void {
+    this.#free -= count
+  }
+
   /** Gives slots back. */
   release(count: number): void {
     this.#free += count

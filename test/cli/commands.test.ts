@@ -44,19 +44,10 @@ describe('list', () => {
 })
 
 describe('tool (L-12)', () => {
-  it('fcintegritytool says that there is no file channel, and fails', async () => {
-    const { code, err } = await runVerb('tool', 'fcintegritytool', '-l', '/var/flume/data')
-    assert.equal(code, 1)
-    assert.match(
-      err,
-      /^flume-ts: fcintegritytool: the file channel is not there yet, and nothing was checked \(.*\)\n$/,
-    )
-  })
-
   it('refuses a tool there is not', async () => {
     const { code, err } = await runVerb('tool', 'fcintegrity')
     assert.equal(code, 2)
-    assert.match(err, /there is no tool "fcintegrity" \(there is fcintegritytool\)/)
+    assert.match(err, /there is no tool "fcintegrity"; there is fcintegritytool/)
   })
 })
 

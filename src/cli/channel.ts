@@ -1,0 +1,301 @@
+import { createReadStream } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { createInterface } from 'node:readline'
+import { Command, CommanderError } from 'commander'
+import { systemClock } from '../core/clock.ts'
+import { FlumeError } from '../core/error.ts'
+import { BatchBuilder, type EventBatch } from '../core/event-batch.ts'
+import { systemRandom } from '../core/random.ts'
+import { escapeControls } from '../monitor/logger.ts'
+import { EventLog } from '../storage/event-log.ts'
+import { realDisk } from '../storage/real-disk.ts'
+import { repairDirectory } from '../storage/repair.ts'
+import type { Damage } from '../storage/segment-log.ts'
+import type { Terminal, Verb } from './verb.ts'
+
+const formats = ['json', 'text'] as const
+
+interface Given {
+  readonly n: string
+  readonly format: string
+  readonly input: string | undefined
+}
+
+type Action = (directories: readonly string[], given: Given, terminal: Terminal) => Promise<number>
+
+/** `flume-ts channel WHAT DIR…`: looks into the file channel of a stopped agent. Only replay and repair change it. */
+export const channel: Verb = async (argv, terminal) => {
+  const command = channelCommand()
+  try {
+    command.parse([...argv], { from: 'user' })
+  } catch (thrown) {
+    if (!(thrown instanceof CommanderError)) throw thrown
+    if (thrown.code === 'commander.helpDisplayed') {
+      terminal.stdout.write(command.helpInformation())
+      return 0
+    }
+    throw usage(thrown.message.replace(/^error: /, ''))
+  }
+  const [what = '', ...places] = command.args
+  const action = actions.get(what)
+  if (!action) throw usage(`there is no "channel ${what}"; there are ${[...actions.keys()].join(', ')}`)
+  if (places.length === 0) throw usage('no directory is given')
+  const given = command.opts<Given>()
+  if (!formats.some((format) => format === given.format)) throw usage(`the format is ${formats.join(' or ')}`)
+  if (!/^[1-9]\d{0,8}$/.test(given.n)) throw usage(`-n takes a number of events, not "${given.n}"`)
+  return action(await directoriesOf(places), given, terminal)
+}
+
+/** The command with its options, for parsing and for help. */
+export function channelCommand(): Command {
+  return new Command('flume-ts channel')
+    .description(
+      `Looks into the file channel of a stopped agent. DIR is its checkpointDir, or each of its dataDirs.
+
+  inspect   what is in it, file by file
+  peek      the oldest events, as lines of JSON
+  verify    reads every byte; 1 when something is damaged
+  export    all events that are held, oldest first
+  replay    puts events of an export (JSON) behind those that are held
+  repair    sets damaged records aside, each in a file of its own, so that the rest is whole`,
+    )
+    .argument('<what>', [...actions.keys()].join(', '))
+    .argument('<dir...>', 'directories of the channel')
+    .exitOverride()
+    .configureOutput({ writeOut: () => undefined, writeErr: () => undefined })
+    .option('-n <events>', 'how many events to peek at', '10')
+    .option('--format <format>', 'of an export: json, one event a line, or text, the bodies alone', 'json')
+    .option('-i, --input <file>', 'what to replay; standard input when left out')
+}
+
+const actions: ReadonlyMap<string, Action> = new Map<string, Action>([
+  ['inspect', inspect],
+  ['peek', (directories, { n }, { stdout }) => print(directories, Number(n), jsonOf, stdout)],
+  ['verify', verify],
+  [
+    'export',
+    (directories, { format }, { stdout }) =>
+      print(directories, Number.POSITIVE_INFINITY, format === 'text' ? textOf : jsonOf, stdout),
+  ],
+  ['replay', replay],
+  ['repair', repair],
+])
+
+/** `flume-ts tool fcintegritytool -l DIR,DIR`: Flume's name for `channel repair` (L-12). */
+export const tool: Verb = async ([name, ...argv], terminal) => {
+  if (name !== 'fcintegritytool') throw usage(`there is no tool "${name ?? ''}"; there is fcintegritytool`)
+  const command = new Command('flume-ts tool fcintegritytool')
+    .exitOverride()
+    .configureOutput({ writeOut: () => undefined, writeErr: () => undefined })
+    .option('-l, --dataDirs <dirs>', 'the data directories, separated by commas')
+    .option('-e, --eventValidator <class>', 'a class that judges events')
+  try {
+    command.parse([...argv], { from: 'user' })
+  } catch (thrown) {
+    throw usage(thrown instanceof Error ? thrown.message.replace(/^error: /, '') : String(thrown))
+  }
+  const { dataDirs, eventValidator } = command.opts<{ dataDirs?: string; eventValidator?: string }>()
+  if (eventValidator !== undefined) throw usage('-e names a Java class, which cannot be run here')
+  const directories = (dataDirs ?? '').split(',').filter((directory) => directory !== '')
+  if (directories.length === 0) throw usage('-l names the data directories')
+  return repair(await directoriesOf(directories), { n: '1', format: 'json', input: undefined }, terminal)
+}
+
+/** The data directories: those named, or those that a checkpoint directory names. */
+async function directoriesOf(places: readonly string[]): Promise<readonly string[]> {
+  const directories: string[] = []
+  for (const place of places) {
+    const listed = await readFile(join(place, 'channel.json'), 'utf8').catch(() => undefined)
+    if (listed === undefined) directories.push(resolve(place))
+    else directories.push(...Object.values((JSON.parse(listed) as { directories: Record<string, string> }).directories))
+  }
+  return [...new Set(directories)]
+}
+
+interface Opened {
+  readonly log: EventLog
+  readonly damages: readonly Damage[]
+}
+
+async function opened<T>(
+  directories: readonly string[],
+  readOnly: boolean,
+  use: (opened: Opened) => Promise<T>,
+): Promise<T> {
+  const damages: Damage[] = []
+  const silent = { info: () => undefined, warn: () => undefined, error: () => undefined }
+  const log = await EventLog.open({
+    disk: realDisk,
+    clock: systemClock,
+    random: systemRandom,
+    report: silent,
+    directories,
+    checkpointDirectory: undefined,
+    segmentBytesMax: 256 * 1024 * 1024,
+    freeBytesMin: 0,
+    syncEach: true,
+    memoryBytesMax: 0,
+    readOnly,
+    onDamage: (damage) => damages.push(damage),
+    onLost: () => undefined,
+    onArrival: () => undefined,
+  })
+  try {
+    return await use({ log, damages })
+  } finally {
+    await log.close({ saveIndex: false })
+  }
+}
+
+function inspect(directories: readonly string[], _given: Given, { stdout }: Terminal): Promise<number> {
+  return opened(directories, true, async ({ log, damages }) => {
+    const lines = [
+      `${log.size} events are held; the oldest has number ${log.gone.floor}, the next will have ${log.next}`,
+    ]
+    for (const { directory, segments } of log.logs) {
+      lines.push(`${directory}: ${segments.length} files`)
+      for (const { name, length, events, end, isDamaged } of segments) {
+        const state = end <= log.gone.floor ? 'all delivered' : `up to number ${end - 1}`
+        lines.push(`  ${name}  ${length} bytes, ${events} events, ${state}${isDamaged ? ', DAMAGED' : ''}`)
+      }
+    }
+    lines.push(...damages.map(describeDamage))
+    stdout.write(`${lines.join('\n')}\n`)
+    return 0
+  })
+}
+
+function verify(directories: readonly string[], _given: Given, { stdout }: Terminal): Promise<number> {
+  return opened(directories, true, async ({ log, damages }) => {
+    const damaged = damages.filter(({ isEnd }) => !isEnd).length
+    const files = log.logs.reduce((sum, { segments }) => sum + segments.length, 0)
+    for (const damage of damages) stdout.write(`${describeDamage(damage)}\n`)
+    stdout.write(`${files} files read, ${log.size} events held, ${damaged} damaged records\n`)
+    if (damaged > 0) stdout.write('the agent starts as it is and delivers the rest; repair sets the damage aside\n')
+    return damaged > 0 ? 1 : 0
+  })
+}
+
+function describeDamage({ path, offset, bytes, events, isEnd }: Damage): string {
+  const which = events ? `events ${events.from} to ${events.to - 1}` : 'which events is not known'
+  return isEnd
+    ? `${path}: the last ${bytes} bytes, at ${offset}, are no whole record (${which}): cut off by a crash before they were acknowledged, or damaged`
+    : `${path}: ${bytes} bytes at ${offset} are damaged (${which})`
+}
+
+function print(
+  directories: readonly string[],
+  max: number,
+  format: (batch: EventBatch) => string,
+  stdout: Terminal['stdout'],
+): Promise<number> {
+  return opened(directories, true, async ({ log }) => {
+    for (let left = max; left > 0; ) {
+      const slices = await log.lend(Math.min(left, 1000))
+      if (slices.length === 0) break
+      for (const { batch } of slices) {
+        await written(stdout, format(batch))
+        left -= batch.count
+      }
+    }
+    return 0
+  })
+}
+
+/** A pipe takes what it can: nothing piles up here. */
+async function written(stdout: Terminal['stdout'], text: string): Promise<void> {
+  if (stdout.write(text) !== false || !('once' in stdout)) return
+  await new Promise<void>((resolve) => (stdout as NodeJS.WriteStream).once('drain', resolve))
+}
+
+function jsonOf(batch: EventBatch): string {
+  let lines = ''
+  for (const { headers, body } of batch.events()) {
+    const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+    const text = bytes.toString('utf8')
+    const isText = Buffer.from(text).equals(bytes)
+    lines += `${JSON.stringify(isText ? { headers, body: text } : { headers, base64: bytes.toString('base64') })}\n`
+  }
+  return lines
+}
+
+function textOf(batch: EventBatch): string {
+  let lines = ''
+  for (const { body } of batch.events()) lines += `${Buffer.from(body).toString('utf8')}\n`
+  return lines
+}
+
+const replayBatchCount = 500
+
+/** Everything is put behind what is held, in transactions of some hundred events. */
+function replay(directories: readonly string[], { input }: Given, { stdout }: Terminal): Promise<number> {
+  return opened(directories, false, async ({ log }) => {
+    const lines = createInterface({ input: input === undefined ? process.stdin : createReadStream(input) })
+    const builder = new BatchBuilder()
+    let number = 0
+    let kept = 0
+    const put = async (): Promise<void> => {
+      const batch = builder.build()
+      await log.put(batch, () => undefined)
+      kept += batch.count
+    }
+    for await (const line of lines) {
+      number++
+      if (line.trim() === '') continue
+      const event = eventOf(line)
+      if (!event) {
+        throw new FlumeError('INVALID_DATA', `line ${number} is no exported event; ${kept} events were put before it`, {
+          hint: 'a line is {"headers":{…},"body":"…"} or {"headers":{…},"base64":"…"}; give only the rest the next time',
+        })
+      }
+      builder.add(event.body, event.headers)
+      if (builder.count === replayBatchCount) await put()
+    }
+    if (builder.count > 0) await put()
+    stdout.write(`${kept} events were put into the channel; it holds ${log.size} now\n`)
+    return 0
+  })
+}
+
+function eventOf(line: string): { readonly headers: Record<string, string>; readonly body: Buffer } | undefined {
+  let value: unknown
+  try {
+    value = JSON.parse(line)
+  } catch {
+    return undefined
+  }
+  if (typeof value !== 'object' || value === null) return undefined
+  const { headers = {}, body, base64 } = value as { headers?: unknown; body?: unknown; base64?: unknown }
+  if (typeof headers !== 'object' || headers === null) return undefined
+  if (!Object.values(headers).every((text) => typeof text === 'string')) return undefined
+  if (typeof body === 'string') return { headers: headers as Record<string, string>, body: Buffer.from(body) }
+  if (typeof base64 !== 'string') return undefined
+  return { headers: headers as Record<string, string>, body: Buffer.from(base64, 'base64') }
+}
+
+/** The lock keeps an agent out for as long as it takes; a look first, so that a wrong directory is noticed before anything is made. */
+async function repair(directories: readonly string[], _given: Given, { stdout }: Terminal): Promise<number> {
+  await opened(directories, true, async () => undefined)
+  let count = 0
+  for (const directory of directories) {
+    const lock = await realDisk.lock(join(directory, 'in_use.lock'))
+    if (!lock) throw new FlumeError('INVALID_STATE', `${directory} is in use`, { hint: 'stop the agent first' })
+    try {
+      for (const { damage, keptAs } of await repairDirectory(realDisk, directory)) {
+        stdout.write(
+          `${escapeControls(describeDamage(damage))}${keptAs === undefined ? ', left as it is' : `, kept as ${keptAs}`}\n`,
+        )
+        if (keptAs !== undefined) count++
+      }
+    } finally {
+      await lock.release()
+    }
+  }
+  stdout.write(count === 0 ? 'nothing is damaged\n' : `${count} damaged records were set aside; the rest is whole\n`)
+  return 0
+}
+
+function usage(message: string): FlumeError {
+  return new FlumeError('USAGE', message, { hint: 'flume-ts channel --help' })
+}
