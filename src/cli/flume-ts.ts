@@ -4,6 +4,7 @@ import type { Terminal, Verb } from './verb.ts'
 const verbs: ReadonlyMap<string, () => Promise<Verb>> = new Map<string, () => Promise<Verb>>([
   ['agent', async () => (await import('./agent.ts')).agent],
   ['validate', async () => (await import('./validate.ts')).validate],
+  ['plan', async () => (await import('./plan.ts')).plan],
   ['graph', async () => (await import('./graph.ts')).graph],
   ['status', async () => (await import('./status.ts')).status],
   ['avro-client', async () => (await import('./avro-client.ts')).avroClient],
