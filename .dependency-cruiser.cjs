@@ -1,6 +1,6 @@
 // The walls of the house: which room may reach into which. Types count as much as values (tsPreCompilationDeps).
 // A rule that stands in the way of a good change is changed here, with its reason, in a commit of its own.
-const kinds = 'source|sink|channel|interceptor|selector|processor|serializer|deserializer'
+const kinds = 'config-filter|source|sink|channel|interceptor|selector|processor|serializer|deserializer'
 const room = (...names) => `^src/(${names.join('|')})/`
 
 /** `from` may reach, of our own code, only `to`. */

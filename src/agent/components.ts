@@ -1,4 +1,7 @@
 import { memory } from './channel/memory.ts'
+import { env } from './config-filter/env.ts'
+import { external } from './config-filter/external.ts'
+import { file } from './config-filter/file.ts'
 import type { ComponentSpec } from './contract.ts'
 import { line } from './deserializer/line.ts'
 import { defaultProcessor } from './processor/default.ts'
@@ -14,6 +17,7 @@ import { logger } from './sink/logger.ts'
 import { nullSink } from './sink/null.ts'
 import { sparkReceiver } from './sink/spark-receiver.ts'
 import { avro as avroSource } from './source/avro.ts'
+import { exec } from './source/exec.ts'
 import { flumeSource } from './source/flume-source/index.ts'
 import { netcat } from './source/netcat.ts'
 import { seq } from './source/seq.ts'
@@ -23,6 +27,7 @@ import { spooldir } from './source/spooldir/index.ts'
 export const components: readonly ComponentSpec[] = [
   // sources
   avroSource,
+  exec,
   flumeSource,
   netcat,
   seq,
@@ -47,4 +52,8 @@ export const components: readonly ComponentSpec[] = [
   text,
   // deserializers
   line,
+  // config filters
+  env,
+  external,
+  file,
 ]

@@ -218,6 +218,23 @@ export interface DeserializerInput {
   readonly log: Logger
 }
 
+// ── Config filters ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+export interface ConfigFilterContext {
+  /** The filter's name in the configuration. */
+  readonly name: string
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly clock: Clock
+}
+
+/** Gives values that must not stand in the configuration: `${name['key']}` (C-26). Asked while it is read, once a key. */
+export interface ConfigFilter {
+  /** The value behind a key; undefined when there is none. A rejection is reported and leaves the text as it is. */
+  get(key: string): Promise<string | undefined>
+  /** The file a key's value is read from, so that a reload notices when it changes. */
+  fileOf?(key: string): string
+}
+
 // ── Specs: what a component is, said once ──────────────────────────────────────────────────────────────────────────
 
 /** Something wrong between options that are each right on their own. */
@@ -239,6 +256,8 @@ interface SpecBase<S extends OptionTable> {
   readonly aliases: readonly string[]
   readonly summary: string
   readonly options: S
+  /** Keys that people take for one of its options: the key as written → the option, such as `bind` → `host`. */
+  readonly misnamed?: Readonly<Record<string, keyof S & string>>
   /** Rules between options. */
   check?(options: Options<S>): readonly OptionProblem[]
   /** Where the component stands, in a few words for the start-up lines, such as `localhost:44444`. */
@@ -310,6 +329,11 @@ export interface DeserializerSpec<S extends OptionTable = OptionTable> extends S
   create(options: Options<S>, input: DeserializerInput): Deserializer | Promise<Deserializer>
 }
 
+export interface ConfigFilterSpec<S extends OptionTable = OptionTable> extends SpecBase<S> {
+  readonly kind: 'config filter'
+  create(options: Options<S>, context: ConfigFilterContext): ConfigFilter
+}
+
 export type ComponentSpec =
   | SourceSpec
   | ChannelSpec
@@ -319,6 +343,7 @@ export type ComponentSpec =
   | SinkProcessorSpec
   | SerializerSpec
   | DeserializerSpec
+  | ConfigFilterSpec
 export type ComponentKind = ComponentSpec['kind']
 
 /** A source spec whose `create` sees its options typed; the list holds it without those types. */
@@ -354,4 +379,8 @@ export function defineSerializer<S extends OptionTable>(spec: Omit<SerializerSpe
 
 export function defineDeserializer<S extends OptionTable>(spec: Omit<DeserializerSpec<S>, 'kind'>): DeserializerSpec {
   return { ...spec, kind: 'deserializer' } as unknown as DeserializerSpec
+}
+
+export function defineConfigFilter<S extends OptionTable>(spec: Omit<ConfigFilterSpec<S>, 'kind'>): ConfigFilterSpec {
+  return { ...spec, kind: 'config filter' } as unknown as ConfigFilterSpec
 }

@@ -218,7 +218,7 @@ async function spooldirOver(
       path: '',
       place,
     },
-    { types: new TypeIndex(components), report, loadModule: undefined },
+    { types: new TypeIndex(components), report, loadModule: undefined, filters: undefined },
   )
   if (part?.spec.kind !== 'source') {
     throw new FlumeError('USAGE', report.findings.map(formatFinding).join('; ') || 'there is no spooldir source')

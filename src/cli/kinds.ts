@@ -10,10 +10,11 @@ export const kinds: readonly ComponentKind[] = [
   'sink processor',
   'serializer',
   'deserializer',
+  'config filter',
 ]
 
 /** A kind as one word of a command line. */
-export const spoken = (kind: ComponentKind): string => kind.replace('sink ', '')
+export const spoken = (kind: ComponentKind): string => kind.replace('sink ', '').replace(' ', '-')
 
 /** The kind that a word of the command line means, in the singular or the plural. */
 export function kindOf(word: string): ComponentKind | undefined {

@@ -5,6 +5,8 @@ export interface RawValue extends Place {
   readonly text: string
   /** Where the value itself begins, when that is known. */
   readonly valueAt?: { readonly line: number; readonly column: number }
+  /** True for a value that came from where secrets are kept: it must not be shown, whatever its option is. */
+  readonly secret?: boolean
 }
 
 /** What reading a text as an option's kind gave: the value, or what is wrong with the text. */

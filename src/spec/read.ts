@@ -16,6 +16,8 @@ export interface ReadRequest {
   readonly empty?: ReadonlyMap<string, Place>
   /** Names that are no options and still belong to the component, for "did you mean". */
   readonly alsoKnown?: readonly string[]
+  /** Keys that people take for an option: the key as written → the option. */
+  readonly misnamed?: Readonly<Record<string, string>>
   /** What to say of a key that is known to do nothing; undefined when nothing is known of it. */
   readonly harmless?: (key: string) => string | undefined
   /** A value that cannot be read is a warning, and the default counts; otherwise it is an error. */
@@ -123,7 +125,7 @@ class OptionReader {
       return
     }
     const option = table[holder] as Option<unknown>
-    if (option.secret) this.#secretKeys.add(key)
+    if (option.secret || raw.secret) this.#secretKeys.add(key)
     const rest = key.slice(holder.length + (option.isPrefix ? 0 : 1))
     const below = this.#below.get(holder)
     if (below) below.set(rest, raw)
@@ -132,7 +134,7 @@ class OptionReader {
 
   #give(name: string, key: string, option: Option<unknown>, raw: RawValue): void {
     this.#given.set(name, raw)
-    if (option.secret) this.#secretKeys.add(key)
+    if (option.secret || raw.secret) this.#secretKeys.add(key)
   }
 
   #readBelow(name: string): Readonly<Record<string, string>> {
@@ -143,7 +145,8 @@ class OptionReader {
 
   #readOne(name: string, option: Option<unknown>, values: Record<string, unknown>): void {
     const raw = this.#given.get(name) as RawValue
-    const shown = option.secret ? 'the value' : quote(raw.text)
+    const isSecret = option.secret || raw.secret === true
+    const shown = isSecret ? 'the value' : quote(raw.text)
     const comment = inlineComment(raw.text)
     if (option.kind === 'true or false' && !/^(true|false)$/i.test(raw.text)) {
       if (comment) return this.#badValue(name, raw, `${shown} is neither true nor false`)
@@ -164,7 +167,7 @@ class OptionReader {
       values[name] = option.default
       return
     }
-    if (comment && option.kind === 'text' && !option.secret && !mayHoldHash.test(name)) {
+    if (comment && option.kind === 'text' && !isSecret && !mayHoldHash.test(name)) {
       this.#find('warning', 'inline-comment', name, raw, `the value is ${shown}, the comment included`, {
         value: true,
         hint: commentHint,
@@ -174,7 +177,7 @@ class OptionReader {
   }
 
   #badValue(name: string, raw: RawValue, message: string): void {
-    const hint = valueHint(raw.text)
+    const hint = raw.secret ? undefined : valueHint(raw.text)
     this.#find('error', 'bad-value', name, raw, message, { value: true, ...(hint ? { hint } : {}) })
   }
 
@@ -203,11 +206,11 @@ class OptionReader {
 
   /** Reports unknown keys; answers which required option each of the others stands for, so that it is said only once. */
   #judgeUnknown(): ReadonlyMap<string, string> {
-    const { table, raws, alsoKnown = [], harmless } = this.#request
+    const { table, raws, alsoKnown = [], misnamed = {}, harmless } = this.#request
     const meant = new Map<string, string>()
     for (const key of this.#unknown) {
       const raw = raws.get(key) as RawValue
-      const suggestion = suggestKey(key, table, alsoKnown)
+      const suggestion = Object.hasOwn(misnamed, key) ? misnamed[key] : suggestKey(key, table, alsoKnown)
       const option = suggestion === undefined ? undefined : optionOf(table, suggestion)
       const known = harmless?.(key)
       if (known !== undefined) this.#find('note', 'harmless-key', key, raw, known)

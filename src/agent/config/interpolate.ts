@@ -1,8 +1,15 @@
+import { formatJavaDate } from '../../codec/java-date-pattern.ts'
+import { TimeZone } from '../../codec/time-zone.ts'
+
 /** Where variables of a value come from. */
 export interface Variables {
   readonly env: Readonly<Record<string, string | undefined>>
   /** `-Dkey=value` of the command line. */
   readonly systemProperties: ReadonlyMap<string, string>
+  /** For `${date:…}`, in milliseconds since the epoch. */
+  readonly nowMs: number
+  /** The machine's own zone when left out. */
+  readonly zone?: TimeZone
   /** The text of another key of the configuration. */
   property(key: string): string | undefined
 }
@@ -11,7 +18,7 @@ export interface Variables {
 export interface Unreplaced {
   /** What stood between the braces. */
   readonly name: string
-  readonly reason: 'unset' | 'plain' | 'unsupported' | 'too-deep'
+  readonly reason: 'unset' | 'plain' | 'java' | 'bad-date' | 'too-deep'
 }
 
 export interface Interpolated {
@@ -31,7 +38,7 @@ const plainProperty = 'propertiesImplementation'
 const plainResolver = 'org.apache.flume.node.EnvVarResolverProperties'
 
 /**
- * Replaces `${env:X}`, `${sys:X}` and `${other.key}`, prefixes in any case, with `:-` before a default; variables in
+ * Replaces `${env:X}`, `${sys:X}`, `${date:PATTERN}` and `${other.key}`, prefixes in any case, with `:-` before a default; variables in
  * names, defaults and values are replaced too, and `$${` stands for `${` (C-28). Plain `${NAME}` is the environment
  * only with Flume 1.9's system property, and empty when unset then (C-27). What cannot be replaced stays as it is.
  */
@@ -93,7 +100,8 @@ function lookUp(inner: string, work: Work, depth: number): string | undefined {
   const name = split < 0 ? whole : whole.slice(0, split)
   const found = valueOf(name, work.variables)
   if (typeof found === 'string') return replace(found, work, depth - 1)
-  if (split >= 0 && found.reason !== 'unsupported') return replace(whole.slice(split + 2), work, depth - 1)
+  if (split >= 0 && found.reason !== 'java' && found.reason !== 'bad-date')
+    return replace(whole.slice(split + 2), work, depth - 1)
   return leave(name, found.reason)
 }
 
@@ -106,8 +114,10 @@ function valueOf(name: string, variables: Variables): string | Pick<Unreplaced, 
         return variables.env[rest] ?? { reason: 'unset' }
       case 'sys':
         return variables.systemProperties.get(rest) ?? { reason: 'unset' }
+      case 'date':
+        return formatJavaDate(rest, variables.nowMs, variables.zone ?? TimeZone.local()) ?? { reason: 'bad-date' }
       default:
-        return { reason: 'unsupported' }
+        return { reason: 'java' }
     }
   }
   const property = variables.property(name)

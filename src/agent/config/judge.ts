@@ -11,6 +11,8 @@ import type {
   SourceSpec,
 } from '../contract.ts'
 import type { AgentKeys, PartKeys, PartKind } from './agent-keys.ts'
+import { crossCheck, type RunningPart, type RunningParts } from './cross-checks.ts'
+import { applyFilters } from './filters.ts'
 import type { AgentModel, ChannelModel, SinkGroupModel, SinkModel, SourceModel } from './model.ts'
 import type { ConfigEntry } from './property-store.ts'
 import { readNames } from './read-list.ts'
@@ -63,7 +65,8 @@ class Judge {
   }
 
   async judge(): Promise<AgentModel> {
-    this.#refuseWhatIsNotThere()
+    const filterKeys = this.#listed('configfilters')
+    if (this.#world.filters) await applyFilters(this.#keys, filterKeys, this.#world, this.#world.filters)
     for (const keys of this.#listed('channels')) this.#channels.set(keys.name, await this.#readChannel(keys))
     for (const keys of this.#listed('sources')) this.#sources.set(keys.name, await this.#readSource(keys))
     for (const keys of this.#listed('sinks')) this.#sinks.set(keys.name, await this.#readSink(keys))
@@ -71,22 +74,11 @@ class Judge {
     const grouped = new Map<string, string>()
     for (const keys of this.#listed('sinkgroups')) this.#groups.set(keys.name, await this.#readGroup(keys, grouped))
     this.#checkFlow()
+    crossCheck(this.#running(), this.#world.report)
     return this.#model()
   }
 
   // ── Lists ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  /** Config filters change what runs; running without them would be something else. */
-  #refuseWhatIsNotThere(): void {
-    const later: readonly (readonly [kind: PartKind, message: string, hint: string])[] = [
-      ['configfilters', 'config filters are not available yet', 'use ${env:NAME} or ${sys:name} in the values'],
-    ]
-    for (const [kind, message, hint] of later) {
-      const list = this.#keys.lists.get(kind)
-      if (list) this.#world.report.fatal(list, { code: 'not-yet', path: list.key, message, hint })
-      else this.#noteUnlisted(kind, [])
-    }
-  }
 
   /** The keys of every listed part that has any (C-11). */
   #listed(kind: PartKind): readonly PartKeys[] {
@@ -593,6 +585,29 @@ class Judge {
 
   #path(kind: PartKind, name: string): string {
     return `${this.#keys.name}.${kind}.${name}.`
+  }
+
+  /** The parts that would run, for checks between them. */
+  #running(): RunningParts {
+    const running = (kind: PartKind, { keys, part }: Listed): readonly RunningPart[] => {
+      if (!part) return []
+      const { spec, options, given } = part
+      const place = keys.values.get('type') ?? keys.place
+      return [{ name: keys.name, path: this.#path(kind, keys.name), place, spec, options, given }]
+    }
+    return {
+      sources: [...this.#sources.values()].flatMap((source) =>
+        running('sources', source).map((one) => ({
+          ...one,
+          channels: source.channels,
+          interceptors: source.interceptors.map(({ part }) => part),
+        })),
+      ),
+      channels: [...this.#channels.values()].flatMap((channel) => running('channels', channel)),
+      sinks: [...this.#sinks.values()].flatMap((sink) =>
+        running('sinks', sink).map((one) => ({ ...one, channel: sink.channel ?? '' })),
+      ),
+    }
   }
 
   // ── What survives ────────────────────────────────────────────────────────────────────────────────────────────────

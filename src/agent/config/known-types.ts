@@ -82,6 +82,15 @@ const knownTypes: readonly KnownType[] = [
     why: 'the JDBC channel needs an embedded Java database',
     ways: [{ needs: ['channel', 'file'], say: 'use the file channel, which is durable as well, and faster' }],
   },
+  {
+    kind: 'config filter',
+    name: /^hadoop$|\.HadoopCredentialStoreConfigFilter$/i,
+    why: "Hadoop's credential store needs a Java client",
+    ways: [
+      { needs: ['config filter', 'file'], say: 'put each secret into a file and use type file' },
+      { needs: ['config filter', 'external'], say: 'ask a program of your own with type external' },
+    ],
+  },
   { kind: 'interceptor', name: /MorphlineInterceptor/i, why: 'morphlines run in Java only', ways: [] },
 ]
 
@@ -107,7 +116,7 @@ export function adviceFor(
   type: string,
   isThere: (kind: ComponentKind, type: string) => boolean,
 ): string | undefined {
-  const ownModule = `write it as a module of your own and name that, such as ./my-${kind}.ts`
+  const ownModule = `write it as a module of your own and name that, such as ./my-${kind.replaceAll(' ', '-')}.ts`
   const known = knownTypes.find((candidate) => candidate.kind === kind && candidate.name.test(type))
   if (known) {
     const ways = known.ways.filter(({ needs }) => !needs || isThere(...needs)).map(({ say }) => say)

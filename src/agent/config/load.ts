@@ -1,7 +1,9 @@
+import { type Clock, systemClock } from '../../core/clock.ts'
 import type { Finding, Place } from '../../spec/finding.ts'
 import { didYouMean } from '../../spec/nearest.ts'
 import type { ComponentSpec } from '../contract.ts'
 import { type AgentKeys, partKinds, sortKeys } from './agent-keys.ts'
+import { filterNamed } from './filters.ts'
 import { withoutUser } from './http-text.ts'
 import { interpolate, type Unreplaced } from './interpolate.ts'
 import { judgeAgent } from './judge.ts'
@@ -24,6 +26,8 @@ export interface LoadAgentInput {
   readonly systemProperties: ReadonlyMap<string, string>
   /** `strict`: warnings are errors. `lenient`: Flume's own outcome, the part that is wrong is dropped and the rest runs. */
   readonly mode: Mode
+  /** For config filters that wait for something; by default the machine's own. */
+  readonly clock?: Clock
   /** What types may name; by default every component there is. */
   readonly components?: readonly ComponentSpec[]
   /** Say nothing about the files' other agents; by default what is wrong with them is a warning (C-06). */
@@ -62,13 +66,15 @@ export async function judgeText({ store, findings }: ConfigText, input: LoadAgen
 
   const report = new Report(input.mode)
   for (const found of findings) report.add(found)
+  refuseLookups(input, chosen.keys, report)
   for (const { keys, finding } of strays) if (!keys.every((key) => replaced.used.has(key))) report.add(finding)
   for (const { entry, unreplaced } of replaced.left) {
     if (entry.key.startsWith(`${chosen.keys.name}.`)) reportUnreplaced(entry, unreplaced, chosen.keys, input, report)
   }
   const types = new TypeIndex(input.components ?? (await import('../components.ts')).components)
   const loadModule = noting(input.moduleLoader ?? loadUserModule, alsoRead)
-  const model = await judgeAgent(chosen.keys, { types, report, loadModule })
+  const filters = { env: input.env, clock: input.clock ?? systemClock, onFile: (file: string) => alsoRead.add(file) }
+  const model = await judgeAgent(chosen.keys, { types, report, loadModule, filters })
   const own = input.mode === 'strict' ? report.findings.map(asStrict) : report.findings
   const others = input.onlyThisAgent ? [] : await judgeOthers(agents, chosen.keys, agentNames, types)
   const isRunnable = !own.some(({ severity }) => severity === 'error')
@@ -102,7 +108,12 @@ interface Replaced {
 }
 
 /** Replaces variables before anything is read, so that a number may come from the environment. */
-function replaceVariables(store: PropertyStore, { env, systemProperties }: LoadAgentInput): Replaced {
+function replaceVariables(
+  store: PropertyStore,
+  { env, systemProperties, clock = systemClock }: LoadAgentInput,
+): Replaced {
+  // One time for all of them.
+  const nowMs = clock.now()
   const replaced = new PropertyStore()
   const used = new Set<string>()
   const left: { readonly entry: ConfigEntry; readonly unreplaced: readonly Unreplaced[] }[] = []
@@ -112,11 +123,23 @@ function replaceVariables(store: PropertyStore, { env, systemProperties }: LoadA
     return text
   }
   for (const entry of store.entries()) {
-    const { text, unreplaced } = interpolate(entry.text, { env, systemProperties, property })
+    const { text, unreplaced } = interpolate(entry.text, { env, systemProperties, nowMs, property })
     replaced.set({ ...entry, text: trim(text) })
     if (unreplaced.length > 0) left.push({ entry, unreplaced })
   }
   return { store: replaced, used, left }
+}
+
+/** Flume's own file of Java classes that replace variables (C-29): without them the values would be others. */
+function refuseLookups({ systemProperties }: LoadAgentInput, { place, name }: AgentKeys, report: Report): void {
+  const file = systemProperties.get('lookups')
+  if (file === undefined) return
+  report.error(place, {
+    code: 'lookups',
+    path: name,
+    message: `-Dlookups=${file} names Java classes that replace variables, and those cannot be loaded`,
+    hint: 'there are ${env:NAME}, ${sys:name}, ${date:PATTERN}, and config filters, which may be modules of your own',
+  })
 }
 
 function reportUnreplaced(
@@ -130,25 +153,38 @@ function reportUnreplaced(
   const path = entry.key
   for (const { name, reason } of unreplaced) {
     const variable = `\${${name}}`
-    if (reason === 'unsupported') {
-      report.fatal(at, {
-        code: 'not-yet',
+    if (reason === 'java') {
+      report.error(at, {
+        code: 'java-variable',
         path,
-        message: `${variable} cannot be replaced: java: and date: are not available yet`,
+        message: `${variable} speaks of the Java machine, and there is none`,
         hint: 'write the text itself, or pass it in as ${env:NAME} or ${sys:name}',
+      })
+    } else if (reason === 'bad-date') {
+      report.error(at, {
+        code: 'bad-date',
+        path,
+        message: `${variable} is no pattern of a date that can be written`,
+        hint: "such as ${date:yyyy-MM-dd'T'HH:mm}; the letters w, W, Y and z are not there",
       })
     } else if (reason === 'too-deep') {
       report.fatal(at, { code: 'variable-circle', path, message: `the variables of this value go in circles` })
     } else if (reason === 'unset') {
       const hint = `set it, or give a default: \${${name}:-…}`
       report.warning(at, { code: 'unset-variable', path, message: `${variable} is not set and stays as it is`, hint })
-    } else if (name.includes('[') && keys.lists.has('configfilters')) {
-      // The config filters themselves have been refused.
+    } else if (isOfFilter(name, keys)) {
+      // The filter has its say later.
     } else if (Object.hasOwn(env, name)) {
       const hint = `the environment is \${env:${name}}`
       report.warning(at, { code: 'plain-variable', path, message: `${variable} stays as it is`, hint })
     } else report.note(at, { code: 'plain-variable', path, message: `${variable} stays as it is` })
   }
+}
+
+/** Whether a variable is for one of the agent's config filters, which come after the variables (C-28). */
+function isOfFilter(variable: string, { lists }: AgentKeys): boolean {
+  const filter = filterNamed(variable)
+  return filter !== undefined && (lists.get('configfilters')?.text.split(/\s+/) ?? []).includes(filter)
 }
 
 /** Agents that could be run: those with a list, or, when there is none with a list, those with keys of a part. */
@@ -208,8 +244,10 @@ async function judgeOthers(
       found.push(withoutLists(keys, names))
       continue
     }
+    // Their values are with filters that are not asked for another agent's sake.
+    if (keys.lists.has('configfilters')) continue
     const report = new Report('normal')
-    await judgeAgent(keys, { types, report, loadModule: undefined })
+    await judgeAgent(keys, { types, report, loadModule: undefined, filters: undefined })
     for (const one of report.findings) {
       if (one.severity === 'error') found.push({ ...one, severity: 'warning' })
     }

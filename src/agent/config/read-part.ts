@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { dirname, resolve } from 'node:path'
+import type { Clock } from '../../core/clock.ts'
 import { explain } from '../../core/error.ts'
 import type { Place } from '../../spec/finding.ts'
 import type { RawValue } from '../../spec/option.ts'
@@ -11,12 +12,22 @@ import type { Report } from './report.ts'
 import { bareName, isModulePath, type TypeIndex } from './type-index.ts'
 import { type ModuleLoader, pickSpec } from './user-module.ts'
 
+/** What config filters need of the world around them. */
+export interface FilterWorld {
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly clock: Clock
+  /** Told of every file a value came from, or would come from. */
+  onFile(file: string): void
+}
+
 /** What reading one component needs to know of the rest of the world. */
 export interface PartWorld {
   readonly types: TypeIndex
   readonly report: Report
   /** Undefined: modules are not loaded, and their components pass as they are. */
   readonly loadModule: ModuleLoader | undefined
+  /** Undefined: nobody asks the config filters. */
+  readonly filters: FilterWorld | undefined
 }
 
 export interface PartRequest {
@@ -62,6 +73,7 @@ export async function readPart(request: PartRequest, world: PartWorld): Promise<
     place: request.type ?? place,
     empty,
     ...(alsoKnown ? { alsoKnown } : {}),
+    ...(spec.misnamed ? { misnamed: spec.misnamed } : {}),
     harmless: (key) => harmlessKey(names, key),
     // Flume: the memory channel alone warns and falls back where a number cannot be read.
     fallBack: world.report.mode === 'lenient' && names.includes('MemoryChannel'),
@@ -199,7 +211,9 @@ export function fingerprintOf(
 ): string {
   const lines = [...values]
     .sort(([one], [other]) => (one < other ? -1 : one > other ? 1 : 0))
-    .map(([key, { text }]) => `${JSON.stringify(key)}=${secretKeys.has(key) ? digest(text) : JSON.stringify(text)}`)
+    .map(([key, { text, secret }]) => {
+      return `${JSON.stringify(key)}=${secret || secretKeys.has(key) ? digest(text) : JSON.stringify(text)}`
+    })
   return [...lines, ...code.map((one) => `code ${one}`)].join('\n')
 }
 

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto'
 import { mkdir, readdir, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { formatProperties } from '../../codec/properties.ts'
-import type { Clock } from '../../core/clock.ts'
 import { explain } from '../../core/error.ts'
 import type { Finding } from '../../spec/finding.ts'
 import { type Credentials, HttpText, isHttpAddress } from './http-text.ts'
@@ -15,7 +14,6 @@ export interface ConfigSourceInput extends LoadAgentInput {
   readonly credentials?: Credentials | undefined
   /** Keeps a copy of the last configuration that could be run, for a start when none of `files` can be read (C-33). */
   readonly backupDirectory?: string | undefined
-  readonly clock?: Clock
   /** How long an HTTP server may be silent, in milliseconds. */
   readonly timeoutMs?: number
 }

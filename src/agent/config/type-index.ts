@@ -44,7 +44,7 @@ export class TypeIndex {
     if (elsewhere) return `"${elsewhere.type}" is a ${elsewhere.kind}`
     const types = this.typesOf(kind)
     return types.length > 0
-      ? `there are ${types.join(', ')}, and modules of your own such as ./my-${kind}.ts`
+      ? `there are ${types.join(', ')}, and modules of your own such as ./my-${kind.replaceAll(' ', '-')}.ts`
       : undefined
   }
 

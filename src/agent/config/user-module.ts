@@ -88,7 +88,7 @@ export function pickSpec(exports: Readonly<Record<string, unknown>>, kind: Compo
     })
   }
   const others = [...specs].map((spec) => spec.kind)
-  const hint = `export what define${kind[0]?.toUpperCase()}${kind.slice(1)} of flume-ts/agent returns`
+  const hint = `export what define${definerOf(kind)} of flume-ts/agent returns`
   throw new FlumeError('USAGE', `exports no ${kind}${others.length > 0 ? `, but a ${others.join(', a ')}` : ''}`, {
     hint,
   })
@@ -104,4 +104,9 @@ function isSpec(value: unknown): value is ComponentSpec {
     options !== null &&
     typeof create === 'function'
   )
+}
+
+/** `sink processor` → `SinkProcessor`. */
+function definerOf(kind: ComponentKind): string {
+  return kind.replaceAll(/(?:^| )./g, (start) => start.trim().toUpperCase())
 }

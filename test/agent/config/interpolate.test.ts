@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { interpolate } from '../../../src/agent/config/interpolate.ts'
+import { TimeZone } from '../../../src/codec/time-zone.ts'
 
 const env = { A: 'one', B: '${env:A}', WHICH: 'A', EMPTY: '' }
 const systemProperties = new Map([['s.p', 'two']])
@@ -10,9 +11,11 @@ const keys = new Map([
   ['loop.a', '${loop.b}'],
   ['loop.b', '${loop.a}'],
 ])
+const nowMs = Date.UTC(2026, 1, 3, 4, 5, 6, 7)
+const zone = TimeZone.utc
 const property = (key: string): string | undefined => keys.get(key)
 
-// Each of these was also given to Flume 1.11's own resolver, which answers the same (but for java: and date:, which it has).
+// Each of these was also given to Flume 1.11's own resolver, which answers the same (but for java:, which it has).
 describe('a variable in a value', () => {
   const cases: readonly [name: string, text: string, expected: string, reasons?: readonly string[]][] = [
     ['nothing to replace', 'a $b %{c} {d}', 'a $b %{c} {d}'],
@@ -39,14 +42,20 @@ describe('a variable in a value', () => {
     ['an unset one stays as it is (C-28)', '${env:NONE}', '${env:NONE}', ['unset']],
     ['a plain one stays as it is (C-28)', '${A}', '${A}', ['plain']],
     ['a config filter’s text stays for the filter (C-26)', "${f['k']}", "${f['k']}", ['plain']],
-    ['a date is not there yet', '${date:yyyy}', '${date:yyyy}', ['unsupported']],
-    ['nor with a default', '${java:version:-8}', '${java:version:-8}', ['unsupported']],
+    [
+      'the time, by a pattern of Java’s (C-28)',
+      "${date:yyyy-MM-dd'T'HH:mm:ss.SSS}/${DATE:EEEE}",
+      '2026-02-03T04:05:06.007/Tuesday',
+    ],
+    ['a pattern made of a variable (C-28)', '${date:${none:-yyyy}}', '2026'],
+    ['a pattern that is none', '${date:yyyy-bb:-x}', '${date:yyyy-bb:-x}', ['bad-date']],
+    ['the Java machine, which is not there', '${java:version:-8}', '${java:version:-8}', ['java']],
     ['an open brace is text', '${env:A', '${env:A'],
     ['a later one is found behind one that stays', '${x}${env:A}', '${x}one', ['plain']],
   ]
   for (const [name, text, expected, reasons = []] of cases) {
     it(name, () => {
-      const { text: replaced, unreplaced } = interpolate(text, { env, systemProperties, property })
+      const { text: replaced, unreplaced } = interpolate(text, { env, systemProperties, nowMs, zone, property })
       assert.equal(replaced, expected)
       assert.deepEqual(
         unreplaced.map(({ reason }) => reason),
@@ -56,7 +65,7 @@ describe('a variable in a value', () => {
   }
 
   it('a circle ends', () => {
-    const { unreplaced } = interpolate('${loop.a}', { env, systemProperties, property })
+    const { unreplaced } = interpolate('${loop.a}', { env, systemProperties, nowMs, zone, property })
     assert.deepEqual(
       unreplaced.map(({ reason }) => reason),
       ['too-deep'],
@@ -65,7 +74,7 @@ describe('a variable in a value', () => {
 
   it('a value that doubles itself at every step stays bounded', () => {
     const grow = (key: string): string | undefined => (key === 'x' ? '${x}${x}'.repeat(64) : undefined)
-    const { text, unreplaced } = interpolate('${x}', { env: {}, systemProperties: new Map(), property: grow })
+    const { text, unreplaced } = interpolate('${x}', { env: {}, systemProperties: new Map(), nowMs, property: grow })
     assert.ok(text.length < 8 * 1024 * 1024)
     assert.deepEqual(unreplaced, [{ name: 'x', reason: 'too-deep' }])
   })
@@ -80,7 +89,7 @@ describe('with Flume 1.9’s resolver of environment variables (C-27)', () => {
   ]
   for (const [text, expected] of cases) {
     it(`${text} is ${expected}`, () => {
-      assert.equal(interpolate(text, { env, systemProperties: resolver, property }).text, expected)
+      assert.equal(interpolate(text, { env, systemProperties: resolver, nowMs, property }).text, expected)
     })
   }
 })

@@ -7,6 +7,7 @@ import { type LoadAgentInput, type LoadedAgent, loadAgent } from '../../../src/a
 import type { AgentModel } from '../../../src/agent/config/model.ts'
 import { formatFinding } from '../../../src/spec/finding.ts'
 import type { Nested } from '../../../src/spec/option.ts'
+import { ManualClock } from '../../../src/testing/manual-clock.ts'
 import { testComponents } from '../../support/test-components.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'load-'))
@@ -644,11 +645,6 @@ describe('what cannot start, would lose data or would block it is an error', () 
       text: spoilt({}, 'a1.sources.r1.selector.type = multiplex\n'),
       finds: ['11 error unknown-type a1.sources.r1.selector.type'],
     },
-    {
-      name: 'config filters, which are not there yet (C-26)',
-      text: spoilt({}, 'a1.configfilters = f\na1.configfilters.f.type = env\na1.sources.r1.max-line-length = 1\n'),
-      finds: ['11 error not-yet a1.configfilters'],
-    },
   ]
   check(cases)
 })
@@ -875,10 +871,35 @@ describe('variables (C-27, C-28)', () => {
       runs: soundShape,
     },
     {
-      name: 'java: and date: are refused, whatever the mode',
-      text: spoilt({ 5: 'a1.sources.r1.bind = ${date:yyyy}' }),
-      input: lenient,
-      finds: ['5 error not-yet a1.sources.r1.bind'],
+      name: 'the Java machine is refused, and a date by a pattern that is none (C-28)',
+      text: spoilt({ 5: 'a1.sources.r1.bind = ${java:os}', 6: 'a1.sources.r1.port = ${date:q}' }),
+      finds: [
+        '5 error java-variable a1.sources.r1.bind',
+        '6 error bad-date a1.sources.r1.port',
+        '6 error bad-value a1.sources.r1.port',
+      ],
+      says: /\$\{java:os\} speaks of the Java machine, and there is none/,
+    },
+    {
+      name: 'a date is the time of reading (C-28)',
+      text: spoilt({ 6: 'a1.sources.r1.port = ${date:S}' }),
+      input: { clock: new ManualClock(4711) },
+      finds: [],
+      runs: soundShape,
+    },
+    {
+      name: 'a file of lookups is refused (C-29)',
+      text: sound,
+      input: { systemProperties: new Map([['lookups', '/etc/lookups.properties']]) },
+      finds: ['1 error lookups a1'],
+      says: /-Dlookups=\/etc\/lookups\.properties names Java classes .*config filters/,
+    },
+    {
+      name: 'a file of lookups leaves the variables to those there are when lenient (C-29)',
+      text: sound,
+      input: { ...lenient, systemProperties: new Map([['lookups', 'x']]) },
+      finds: ['1 warning lookups a1'],
+      runs: soundShape,
     },
     {
       name: 'circles are refused',
