@@ -6,7 +6,7 @@ import { Report } from '../agent/config/report.ts'
 import { TypeIndex } from '../agent/config/type-index.ts'
 import type { Delivered, SourceContext, SourceSpec } from '../agent/contract.ts'
 import { decodeProperties, parseProperties } from '../codec/properties.ts'
-import { ReaderLines } from '../codec/reader-lines.ts'
+import { TextLineCutter, type TextLines } from '../codec/text-lines.ts'
 import { type Clock, systemClock } from '../core/clock.ts'
 import { asError, FlumeError } from '../core/error.ts'
 import { EventBatch } from '../core/event-batch.ts'
@@ -151,9 +151,13 @@ class Shipment {
 
 /** Lines are sent as they come: a reader of a growing pipe need not wait for a full batch. */
 async function sendLines(input: AsyncIterable<Uint8Array>, shipment: Shipment): Promise<void> {
-  const lines = new ReaderLines(lineBytesMax)
-  for await (const chunk of input) await shipment.send(lines.push(chunk))
-  await shipment.send(lines.end())
+  const cutter = new TextLineCutter(lineBytesMax)
+  const send = ({ batch, cuts }: TextLines): Promise<void> => {
+    if (cuts > 0) throw new FlumeError('LIMIT', `a line is longer than ${lineBytesMax} bytes`)
+    return shipment.send(batch)
+  }
+  for await (const chunk of input) await send(cutter.cut(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)))
+  await send(cutter.end())
 }
 
 /** Drives the spooldir source with its defaults over the folder, until it has read everything. */
