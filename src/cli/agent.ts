@@ -12,7 +12,8 @@ import { formatFinding } from '../spec/finding.ts'
 import { type AgentOptions, readAgentOptions } from './agent-options.ts'
 import { Monitoring } from './monitoring.ts'
 import { notifyReady, notifyStopping } from './ready.ts'
-import { stopSignal } from './signals.ts'
+import { Reloader } from './reload.ts'
+import { hangUp, stopSignal } from './signals.ts'
 import type { Terminal, Verb } from './verb.ts'
 
 /** Monitoring waits this long for the sources to have their ports. */
@@ -42,10 +43,10 @@ export const agent: Verb = async (argv, terminal) => {
     return 1
   }
   sayFlows(terminal, loaded.model)
-  return options.dryRun ? 0 : run(loaded.model, options, terminal)
+  return options.dryRun ? 0 : run(loaded.model, source, options, terminal)
 }
 
-async function run(model: Model, options: AgentOptions, terminal: Terminal): Promise<number> {
+async function run(model: Model, source: ConfigSource, options: AgentOptions, terminal: Terminal): Promise<number> {
   const beganMs = systemClock.monotonic()
   const log = createLogger({ level: options.logLevel })
   const agent = new Agent(model, {
@@ -53,34 +54,59 @@ async function run(model: Model, options: AgentOptions, terminal: Terminal): Pro
     settings: { mounts: options.mounts, env: options.env, properties: options.properties },
     console: options.console && process.stdin.isTTY ? process.stdin : undefined,
   })
+  const reloader = new Reloader({
+    source,
+    agent,
+    clock: systemClock,
+    log,
+    pollIntervalMs: options.reload ? options.pollIntervalMs : undefined,
+    say: (line) => terminal.stderr.write(`${line}\n`),
+  })
   const release = keepAlive()
   const ended = Promise.race([
     stopSignal(() => terminal.stderr.write(`flume-ts: stopped at once; ${agent.atRisk} events in memory are lost\n`)),
+    hangUp(() => void reloader.now()),
     defect(),
+    // A start that goes on trying keeps nobody from stopping or mending it; one that cannot succeed ends the command.
+    agent.start().then(
+      () => new Promise<never>(() => undefined),
+      (error: unknown) =>
+        agent.stop().then(() => {
+          throw error
+        }),
+    ),
   ])
+  reloader.start()
   let stopping = false
-  const running = agent.start()
   const monitoring = new Monitoring({
     properties: options.properties,
     snapshot: () => agent.snapshot(),
     isStopping: () => stopping,
     // Unlike Flume (M-01) not only after the start: a channel that cannot be opened is what one wants to see.
-    begin: Promise.race([running.then(() => agent.ready()), systemClock.sleep(watchedAfterMs)]),
+    begin: Promise.race([agent.ready(), systemClock.sleep(watchedAfterMs)]),
     log,
     clock: systemClock,
   })
-  await running
-  void agent.ready().then(() => {
-    if (stopping) return
-    log.info(`agent ${model.name} runs`, { startMs: Math.round(systemClock.monotonic() - beganMs) })
-    return notifyReady(options.env, log)
+  void agent.ready().then(
+    () => {
+      if (stopping) return
+      log.info(`agent ${model.name} runs`, { startMs: Math.round(systemClock.monotonic() - beganMs) })
+      return notifyReady(options.env, log)
+    },
+    // Said where the start is waited for.
+    () => undefined,
+  )
+  const reason = await ended.catch(async (thrown: unknown) => {
+    await Promise.all([reloader.stop(), monitoring.stop()])
+    log.flush()
+    release()
+    throw thrown
   })
-  const reason = await ended
   stopping = true
   if (reason instanceof Error) log.error(`a defect stops the agent: ${explain(reason)}`, { stack: reason.stack })
   else log.info(`stopping on ${reason}`)
   await notifyStopping(options.env, log)
-  await agent.stop()
+  await Promise.all([reloader.stop(), agent.stop()])
   sayClosing(agent.snapshot(), log)
   await monitoring.stop()
   log.flush()

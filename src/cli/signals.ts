@@ -1,5 +1,7 @@
+import { closeSync, openSync } from 'node:fs'
+
 /**
- * SIGTERM and SIGINT (SIGHUP when the terminal goes away): the first one asks, the second one ends the process at once.
+ * SIGTERM and SIGINT: the first one asks, the second one ends the process at once.
  * Resolves with the name of the first.
  */
 export function stopSignal(onSecond: () => void): Promise<NodeJS.Signals> {
@@ -15,4 +17,24 @@ export function stopSignal(onSecond: () => void): Promise<NodeJS.Signals> {
     }
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, onSignal)
   })
+}
+
+/** SIGHUP asks for something; when it comes because the terminal went away, the promise resolves with its name instead. */
+export function hangUp(onAsked: () => void): Promise<NodeJS.Signals> {
+  const hadTerminal = hasTerminal()
+  return new Promise((resolve) => {
+    process.on('SIGHUP', (signal) => {
+      if (hadTerminal && !hasTerminal()) resolve(signal)
+      else onAsked()
+    })
+  })
+}
+
+function hasTerminal(): boolean {
+  try {
+    closeSync(openSync('/dev/tty', 'r'))
+    return true
+  } catch {
+    return false
+  }
 }

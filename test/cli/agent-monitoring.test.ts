@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { systemClock } from '../../src/core/clock.ts'
 import type { AgentSnapshot } from '../../src/monitor/snapshot.ts'
 import { freePort } from '../support/free-port.ts'
 import { RunningProcess } from '../support/running-process.ts'
@@ -87,4 +88,31 @@ test('an agent whose monitoring port is taken, or of a type there is not, runs (
   const strange = await start(test, second, '-Dflume.monitoring.type=jmx')
   await type(second, ['one'])
   assert.match(strange.stderr, /flume\.monitoring\.type is \\"jmx\\": nothing is monitored/)
+})
+
+test('an agent that cannot start ends, watched or not', async () => {
+  const module = await files.write(
+    'broken.mjs',
+    `export const broken = {
+       kind: 'sink', type: 'broken', aliases: [], summary: 'Cannot be made.', options: {},
+       create: () => { throw new Error('no such thing') },
+     }`,
+  )
+  const file = await files.write(
+    'broken.properties',
+    `a1.sources = r1
+     a1.channels = c1
+     a1.sinks = k1
+     a1.sources.r1.type = seq
+     a1.sources.r1.channels = c1
+     a1.channels.c1.type = memory
+     a1.sinks.k1.type = ${module}
+     a1.sinks.k1.channel = c1`,
+  )
+  const settings = ['-Dflume.monitoring.type=http', '-Dflume.monitoring.port=0']
+  const agent = new RunningProcess('agent', process.execPath, [flumeTs, 'agent', '-f', file, ...settings])
+  const timer = systemClock.after(20_000, () => void agent.stop('SIGKILL'))
+  assert.equal(await agent.exited, 1, agent.stderr)
+  timer.cancel()
+  assert.match(agent.stderr, /^flume-ts: .*no such thing/m)
 })

@@ -59,11 +59,16 @@ export class Delivery {
   async deliver(batch: EventBatch): Promise<void> {
     if (batch.count === 0) return
     this.#parts.counters.eventReceived += batch.count
-    await this.#transact(batch, true)
+    await this.#whileUnderWay(() => this.#transact(batch, true))
   }
 
   /** As if each event were a transaction of its own, in as few puts as the channels have room for. Never rejects. */
-  async deliverEach(batch: EventBatch): Promise<Delivered> {
+  deliverEach(batch: EventBatch): Promise<Delivered> {
+    // Between two pieces, too, the delivery is under way: whoever stops the source waits for all of them.
+    return this.#whileUnderWay(() => this.#deliverPieces(batch))
+  }
+
+  async #deliverPieces(batch: EventBatch): Promise<Delivered> {
     const { counters } = this.#parts
     let accepted = 0
     let pieceMax = this.transactionCapacity
@@ -103,7 +108,6 @@ export class Delivery {
   /** `isAnswered`: a refusal is told to the sender; otherwise smaller pieces are tried. */
   async #transact(batch: EventBatch, isAnswered: boolean): Promise<void> {
     const { counters } = this.#parts
-    this.#underWay++
     this.#account.begin(batch.count)
     try {
       if (this.#gate) await this.#gate
@@ -116,6 +120,13 @@ export class Delivery {
       if (isAnswered) this.#account.refuse(batch.count)
       else this.#account.retry(batch.count)
       throw error
+    }
+  }
+
+  async #whileUnderWay<T>(act: () => Promise<T>): Promise<T> {
+    this.#underWay++
+    try {
+      return await act()
     } finally {
       if (--this.#underWay === 0) for (const resolve of this.#idle.splice(0)) resolve()
     }

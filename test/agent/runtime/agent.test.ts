@@ -212,6 +212,15 @@ describe('delivery', () => {
     await agent.stop()
   })
 
+  it('waits for every piece of a delivery before it stops what is behind the source', async () => {
+    const { source, sink, model } = oneFlow({ capacity: 4, transactionCapacity: 4 })
+    const { agent } = await running(model)
+    const delivered = source.context?.deliverEach(numbered(0, 40))
+    await Promise.all([delivered, agent.stop()])
+    assert.equal((await delivered)?.accepted, 40)
+    assert.equal(sink.written.length, 40)
+  })
+
   it('runs interceptors once for a batch and reports what they leave out as accepted (P-06, I-07)', async () => {
     const { source, sink, model } = oneFlow()
     let calls = 0

@@ -19,7 +19,7 @@ describe('a random agent under load, failures, reloads and a stop', () => {
     for (let seed = 1; seed <= 40; seed++) runs.push(await randomRun(seed))
     const total = sum(runs)
     // It was not idle: every way a reload can end was met, and events were refused as well as delivered.
-    for (const [name, count] of Object.entries(total)) assert.ok(count > 10, `${name} ${count}`)
+    for (const [name, count] of Object.entries(total)) assert.ok(count > 5, `${name} ${count}`)
   })
 
   it('does so through 100 reloads in a row', async () => {
