@@ -5,13 +5,19 @@ import { describeFlows, describeSummary } from '../agent/runtime/flows.ts'
 import { systemClock } from '../core/clock.ts'
 import { explain } from '../core/error.ts'
 import { keepAlive } from '../core/keep-alive.ts'
-import { createLogger, escapeControls } from '../monitor/logger.ts'
+import { closingLines } from '../monitor/flume-metrics.ts'
+import { createLogger, escapeControls, type Logger } from '../monitor/logger.ts'
+import type { AgentSnapshot } from '../monitor/snapshot.ts'
 import { formatFinding } from '../spec/finding.ts'
 import { type AgentOptions, readAgentOptions } from './agent-options.ts'
+import { Monitoring } from './monitoring.ts'
 import { notifyReady, notifyStopping } from './ready.ts'
 import { Reloader } from './reload.ts'
 import { hangUp, stopSignal } from './signals.ts'
 import type { Terminal, Verb } from './verb.ts'
+
+/** Monitoring waits this long for the sources to have their ports. */
+const watchedAfterMs = 1000
 
 /** `flume-ts agent`: runs the agent until a signal stops it, and says what went through. */
 export const agent: Verb = async (argv, terminal) => {
@@ -73,6 +79,15 @@ async function run(model: Model, source: ConfigSource, options: AgentOptions, te
   ])
   reloader.start()
   let stopping = false
+  const monitoring = new Monitoring({
+    properties: options.properties,
+    snapshot: () => agent.snapshot(),
+    isStopping: () => stopping,
+    // Unlike Flume (M-01) not only after the start: a channel that cannot be opened is what one wants to see.
+    begin: Promise.race([agent.ready(), systemClock.sleep(watchedAfterMs)]),
+    log,
+    clock: systemClock,
+  })
   void agent.ready().then(
     () => {
       if (stopping) return
@@ -82,12 +97,20 @@ async function run(model: Model, source: ConfigSource, options: AgentOptions, te
     // Said where the start is waited for.
     () => undefined,
   )
-  const reason = await ended
+  const reason = await ended.catch(async (thrown: unknown) => {
+    await Promise.all([reloader.stop(), monitoring.stop()])
+    log.flush()
+    release()
+    throw thrown
+  })
   stopping = true
   if (reason instanceof Error) log.error(`a defect stops the agent: ${explain(reason)}`, { stack: reason.stack })
   else log.info(`stopping on ${reason}`)
   await notifyStopping(options.env, log)
   await Promise.all([reloader.stop(), agent.stop()])
+  sayClosing(agent.snapshot(), log)
+  await monitoring.stop()
+  log.flush()
   release()
   terminal.stdout.write(`agent ${model.name} stopped\n`)
   for (const line of describeSummary(agent.summary)) terminal.stdout.write(`  ${line}\n`)
@@ -99,6 +122,14 @@ type Model = NonNullable<LoadedAgent['model']>
 function sayFlows(terminal: Terminal, model: Model): void {
   terminal.stdout.write(`agent ${model.name}\n`)
   for (const line of describeFlows(model)) terminal.stdout.write(`  ${line}\n`)
+}
+
+/** Flume's closing lines, in the order in which it stops its parts (M-02, O-05); on a terminal the summary says enough. */
+function sayClosing({ components }: AgentSnapshot, log: Logger): void {
+  const level = process.stderr.isTTY ? 'debug' : 'info'
+  for (const kind of ['SOURCE', 'SINK', 'CHANNEL'])
+    for (const component of components.filter((one) => one.kind === kind))
+      for (const line of closingLines(component)) log[level](line)
 }
 
 /** An error nobody caught: a defect of ours or of a user's component. */

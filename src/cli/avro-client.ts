@@ -6,7 +6,7 @@ import { Report } from '../agent/config/report.ts'
 import { TypeIndex } from '../agent/config/type-index.ts'
 import type { Delivered, SourceContext, SourceSpec } from '../agent/contract.ts'
 import { decodeProperties, parseProperties } from '../codec/properties.ts'
-import { ReaderLines } from '../codec/reader-lines.ts'
+import { TextLineCutter, type TextLines } from '../codec/text-lines.ts'
 import { type Clock, systemClock } from '../core/clock.ts'
 import { asError, FlumeError } from '../core/error.ts'
 import { EventBatch } from '../core/event-batch.ts'
@@ -60,7 +60,8 @@ export async function avroClient(
   const shipment = new Shipment(client, headers)
   try {
     if (given.dirname !== undefined) await sendFolder(given.dirname, shipment, log)
-    else await sendLines(given.filename === undefined ? input : createReadStream(given.filename), shipment)
+    else if (given.filename !== undefined) await sendLines(createReadStream(given.filename), false, shipment)
+    else await sendLines(input, true, shipment)
   } catch (thrown) {
     throw shipment.explained(asError(thrown))
   } finally {
@@ -149,11 +150,29 @@ class Shipment {
   }
 }
 
-/** Lines are sent as they come: a reader of a growing pipe need not wait for a full batch. */
-async function sendLines(input: AsyncIterable<Uint8Array>, shipment: Shipment): Promise<void> {
-  const lines = new ReaderLines(lineBytesMax)
-  for await (const chunk of input) await shipment.send(lines.push(chunk))
-  await shipment.send(lines.end())
+/** Sends lines in full batches, or `eager`ly as they come: who types into a pipe need not wait for a full batch. */
+async function sendLines(input: AsyncIterable<Uint8Array>, eager: boolean, shipment: Shipment): Promise<void> {
+  const cutter = new TextLineCutter(lineBytesMax)
+  let waiting: EventBatch[] = []
+  let count = 0
+  const take = ({ batch, cuts }: TextLines): void => {
+    if (cuts > 0) throw new FlumeError('LIMIT', `a line is longer than ${lineBytesMax} bytes`)
+    if (batch.count > 0) waiting.push(batch)
+    count += batch.count
+  }
+  const sendAllBut = async (kept: number): Promise<void> => {
+    const batch = EventBatch.concat(waiting)
+    waiting = kept > 0 ? [batch.slice(count - kept)] : []
+    const ready = batch.slice(0, count - kept)
+    count = kept
+    await shipment.send(ready)
+  }
+  for await (const chunk of input) {
+    take(cutter.cut(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)))
+    if (eager || count >= shipment.batchSize) await sendAllBut(eager ? 0 : count % shipment.batchSize)
+  }
+  take(cutter.end())
+  await sendAllBut(0)
 }
 
 /** Drives the spooldir source with its defaults over the folder, until it has read everything. */

@@ -25,6 +25,12 @@ export const commands: readonly CommandInfo[] = [
     options: async () => (await import('./validate.ts')).validateCommand(),
   },
   {
+    name: 'plan',
+    usage: '-f NEW --running OLD',
+    summary: 'says what a reload would stop, start and keep',
+    options: async () => (await import('./plan.ts')).planCommand(),
+  },
+  {
     name: 'graph',
     usage: '-f FILE [--dot]',
     summary: 'draws an agent, for Mermaid or Graphviz',

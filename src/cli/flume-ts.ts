@@ -6,6 +6,7 @@ const verbs: ReadonlyMap<string, () => Promise<Verb>> = new Map<string, () => Pr
   ['channel', async () => (await import('./channel.ts')).channel],
   ['tool', async () => (await import('./channel.ts')).tool],
   ['validate', async () => (await import('./validate.ts')).validate],
+  ['plan', async () => (await import('./plan.ts')).plan],
   ['graph', async () => (await import('./graph.ts')).graph],
   ['status', async () => (await import('./status.ts')).status],
   ['avro-client', async () => (await import('./avro-client.ts')).avroClient],

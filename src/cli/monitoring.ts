@@ -102,6 +102,10 @@ function isPort(text: string): boolean {
 export interface MonitoringParts {
   readonly properties: ReadonlyMap<string, string>
   snapshot(): AgentSnapshot
+  /** True once the agent has been asked to stop. */
+  isStopping?(): boolean
+  /** Nothing begins before this: the agent's own ports come first. */
+  readonly begin?: Promise<unknown>
   readonly log: Logger
   readonly clock: Clock
 }
@@ -132,6 +136,8 @@ export class Monitoring {
   }
 
   async #run(plan: HttpPlan | GangliaPlan | undefined): Promise<void> {
+    // An agent that cannot start says so itself.
+    await Promise.race([this.#parts.begin, aborted(this.#stop.signal)]).catch(() => undefined)
     if (plan && plan.type !== 'ganglia') return this.#serve(plan)
     this.#port?.(undefined)
     if (plan) await this.#report(plan)
@@ -139,9 +145,10 @@ export class Monitoring {
 
   /** Serves the pages; while the port cannot be had, it is tried again. */
   async #serve({ type, host, port }: HttpPlan): Promise<void> {
-    const { snapshot, log } = this.#parts
+    const { snapshot, isStopping, log } = this.#parts
     const { signal } = this.#stop
-    const page = agentPages({ snapshot, processUse, metrics: type === 'prometheus' ? 'prometheus' : 'json' })
+    const words = { snapshot, processUse, ...(isStopping ? { isStopping } : {}) }
+    const page = agentPages({ ...words, metrics: type === 'prometheus' ? 'prometheus' : 'json' })
     let failures = 0
     while (!signal.aborted) {
       try {

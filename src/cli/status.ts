@@ -1,6 +1,8 @@
+import { get as httpGet, type IncomingMessage } from 'node:http'
+import { get as httpsGet } from 'node:https'
 import { Command } from 'commander'
 import { systemClock } from '../core/clock.ts'
-import { asError, FlumeError } from '../core/error.ts'
+import { FlumeError } from '../core/error.ts'
 import { wellBeing } from '../monitor/health.ts'
 import { escapeControls } from '../monitor/logger.ts'
 import type { AgentSnapshot } from '../monitor/snapshot.ts'
@@ -9,7 +11,7 @@ import { monitoringPortDefault } from './monitoring.ts'
 import { table } from './table.ts'
 import type { Verb } from './verb.ts'
 
-const timeoutMs = 5_000
+const timeoutMsDefault = 5_000
 /** An agent of a thousand parts answers some hundred kilobytes. */
 const answerBytesMax = 16 * 1024 * 1024
 
@@ -22,10 +24,13 @@ export const status: Verb = async (argv, { stdout }) => {
     return 0
   }
   const address = addressOf(command.args[0])
-  const snapshot = await ask(address)
+  const { json, timeout } = command.opts<{ json: boolean; timeout: string }>()
+  if (!/^[1-9]\d{0,8}$/.test(timeout)) {
+    throw new FlumeError('USAGE', `--timeout ${timeout} is not a whole number of milliseconds above 0`)
+  }
+  const snapshot = await ask(address, Number(timeout))
   const { ok, problems } = wellBeing(snapshot)
-  if (command.opts<{ json: boolean }>().json)
-    stdout.write(`${JSON.stringify({ ok, problems, ...snapshot }, null, 2)}\n`)
+  if (json) stdout.write(`${JSON.stringify({ ok, problems, ...snapshot }, null, 2)}\n`)
   else stdout.write(asText(snapshot, problems))
   return ok ? 0 : 1
 }
@@ -37,6 +42,7 @@ export function statusCommand(): Command {
       '[address]',
       `host:port, a port or a URL of its monitoring; localhost:${monitoringPortDefault} when left out`,
     )
+    .option('--timeout <ms>', 'give up after so many milliseconds', String(timeoutMsDefault))
     .option('--json', 'one JSON object instead of tables', false)
 }
 
@@ -50,25 +56,23 @@ function addressOf(text = String(monitoringPortDefault)): URL {
   return new URL('/status', url)
 }
 
-/** The agent's own snapshot. Rejects CONNECTION, TIMEOUT or PROTOCOL with where, and what to do. */
-async function ask(address: URL): Promise<AgentSnapshot> {
+/** The agent's own snapshot. Rejects CONNECTION, TIMEOUT, LIMIT or PROTOCOL with where, and what to do. */
+async function ask(address: URL, timeoutMs: number): Promise<AgentSnapshot> {
   const stop = new AbortController()
   const where = address.host
-  const timer = systemClock.after(timeoutMs, () =>
-    stop.abort(new FlumeError('TIMEOUT', `${where} did not answer within ${timeoutMs / 1000} s`)),
-  )
+  const timer = systemClock.after(timeoutMs, () => stop.abort())
   try {
-    const response = await fetch(address, { signal: stop.signal, redirect: 'error' })
-    if (response.status === 404) {
+    const { status: answered, text } = await get(address, stop.signal)
+    if (answered === 404) {
       throw new FlumeError('PROTOCOL', `${where} has no /status page`, {
         hint: "a Flume of the Apache Software Foundation has only /metrics; this command asks flume-ts' own agents",
       })
     }
-    if (!response.ok) throw new FlumeError('PROTOCOL', `${where} answered ${response.status}`)
-    return snapshotOf(await textOf(response, where), where)
-  } catch (thrown) {
-    if (thrown instanceof FlumeError) throw thrown
-    const cause = asError(thrown).cause ?? thrown
+    if (answered !== 200) throw new FlumeError('PROTOCOL', `${where} answered ${answered}`)
+    return snapshotOf(text, where)
+  } catch (cause) {
+    if (cause instanceof FlumeError) throw cause
+    if (stop.signal.aborted) throw new FlumeError('TIMEOUT', `${where} did not answer within ${timeoutMs} ms`)
     throw new FlumeError('CONNECTION', `no agent answers at ${where}`, {
       cause,
       hint: 'start it with -Dflume.monitoring.type=http, and give host:port unless that is localhost:41414',
@@ -78,15 +82,24 @@ async function ask(address: URL): Promise<AgentSnapshot> {
   }
 }
 
-async function textOf(response: Response, where: string): Promise<string> {
-  const pieces: Uint8Array[] = []
+/** Not by fetch, which refuses some ports out of concern for browsers. */
+async function get(address: URL, signal: AbortSignal): Promise<{ readonly status: number; readonly text: string }> {
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    const options = { signal, agent: false as const }
+    const request =
+      address.protocol === 'https:' ? httpsGet(address, options, resolve) : httpGet(address, options, resolve)
+    request.on('error', reject)
+  })
+  const pieces: Buffer[] = []
   let bytes = 0
-  for await (const piece of response.body ?? []) {
+  for await (const piece of response as AsyncIterable<Buffer>) {
     bytes += piece.length
-    if (bytes > answerBytesMax) throw new FlumeError('LIMIT', `${where} answered more than ${answerBytesMax} bytes`)
+    if (bytes > answerBytesMax) {
+      throw new FlumeError('LIMIT', `${address.host} answered more than ${answerBytesMax} bytes`)
+    }
     pieces.push(piece)
   }
-  return Buffer.concat(pieces).toString()
+  return { status: response.statusCode ?? 0, text: Buffer.concat(pieces).toString() }
 }
 
 function snapshotOf(text: string, where: string): AgentSnapshot {

@@ -3,7 +3,7 @@ import { basename, relative } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { decodeProperties, parseProperties } from '../codec/properties.ts'
 import { asError, explain, FlumeError } from '../core/error.ts'
-import { createLogger } from '../monitor/logger.ts'
+import { createLogger, type RootLogger } from '../monitor/logger.ts'
 import { SparkConf } from '../stream/conf.ts'
 import { mountFileSystems } from '../stream/files.ts'
 import { userFrames } from '../stream/graph/call-site.ts'
@@ -35,10 +35,11 @@ const batchIntervalMsDefault = 1000
 /** Runs a job until it ends, fails, or a signal stops it; answers the exit code. */
 export async function submit(options: SubmitOptions): Promise<number> {
   let bundle: Awaited<ReturnType<typeof bundleJob>> | undefined
+  let logger: RootLogger | undefined
   const stopped = stopOnSignals()
   reportStrays()
   try {
-    await prepareLaunch(options)
+    logger = await prepareLaunch(options)
     bundle = await bundleJob(options.job)
     process.setSourceMapsEnabled(true)
     // A job that calls process.argv finds its own arguments, as a plain script would.
@@ -52,11 +53,12 @@ export async function submit(options: SubmitOptions): Promise<number> {
     await stopActive()
     return isUsage(thrown) ? exitCodes.usage : exitCodes.failed
   } finally {
+    logger?.flush()
     await bundle?.remove()
   }
 }
 
-async function prepareLaunch(options: SubmitOptions): Promise<void> {
+async function prepareLaunch(options: SubmitOptions): Promise<RootLogger> {
   const { master, name, conf = [], propertiesFile, job, mounts } = options
   if (mounts) mountFileSystems(mounts)
   const settings = new Map<string, string>()
@@ -69,6 +71,7 @@ async function prepareLaunch(options: SubmitOptions): Promise<void> {
   coresOf(settings.get('spark.master') ?? 'local')
   const logger = createLogger({ level: 'debug' })
   setLaunch({ settings, logger, onStarted: () => void notifyReady(process.env, logger) })
+  return logger
 }
 
 /** Spark reads this file as Java properties, and trims the values. */

@@ -1,3 +1,4 @@
+import { total } from './balance.ts'
 import { metricOf, metricTable } from './metric-table.ts'
 import type { AgentSnapshot, ComponentMetrics } from './snapshot.ts'
 
@@ -32,12 +33,25 @@ function ledgerAttributes({ sources, channels }: AgentSnapshot): ReadonlyMap<str
   }
   const below = (name: string, values: Readonly<Record<string, number>>): Record<string, number> =>
     Object.fromEntries(Object.entries(values).map(([word, value]) => [`${name}.${word}`, value]))
-  for (const { source, received, accepted, refused, routed, dropped, entered } of sources) {
-    const values = { Received: received, Accepted: accepted, Refused: refused, Routed: routed, Dropped: sum(dropped) }
+  for (const { source, received, underWay, accepted, refused, routed, dropped, entered } of sources) {
+    const values = {
+      Received: received,
+      UnderWay: underWay,
+      Accepted: accepted,
+      Refused: refused,
+      Routed: routed,
+      Dropped: total(dropped),
+    }
     add(`SOURCE.${source}`, values, { ...below('Dropped', dropped), ...below('Entered', entered) })
   }
-  for (const { channel, entered, delivered, held, dropped } of channels) {
-    const values = { Entered: entered, Delivered: delivered, Held: held, Dropped: sum(dropped) }
+  for (const { channel, entered, recovered, delivered, held, dropped } of channels) {
+    const values = {
+      Entered: entered,
+      Recovered: recovered,
+      Delivered: delivered,
+      Held: held,
+      Dropped: total(dropped),
+    }
     add(`CHANNEL.${channel}`, values, below('Dropped', dropped))
   }
   return attributes
@@ -73,10 +87,6 @@ export function javaDouble(value: number): string {
   if (size === 0 || (size >= 1e-3 && size < 1e7)) return Number.isInteger(value) ? `${value}.0` : String(value)
   const [digits = '', exponent = ''] = value.toExponential().split('e')
   return `${digits.includes('.') ? digits : `${digits}.0`}E${exponent.replace('+', '')}`
-}
-
-function sum(values: Readonly<Record<string, number>>): number {
-  return Object.values(values).reduce((total, value) => total + value, 0)
 }
 
 function compare(one = '', other = ''): number {

@@ -13,6 +13,8 @@ export interface PagesOptions {
   snapshot(): AgentSnapshot
   /** What the process uses, for the Prometheus page. */
   processUse?(): ProcessUse
+  /** True while the agent stops: it works off what it has, and takes nothing new. */
+  isStopping?(): boolean
   /** What `/metrics` is: Flume's JSON, or the Prometheus page. */
   readonly metrics?: 'json' | 'prometheus'
 }
@@ -22,11 +24,9 @@ const htmlType = 'text/html;charset=utf-8'
 const plainType = 'text/plain;charset=utf-8'
 
 /** What can be read of an agent over HTTP: the page of a path, undefined for a path that has none (O-01). */
-export function agentPages({
-  snapshot,
-  processUse,
-  metrics = 'json',
-}: PagesOptions): (path: string) => Page | undefined {
+export function agentPages(options: PagesOptions): (path: string) => Page | undefined {
+  const { snapshot, processUse, isStopping, metrics = 'json' } = options
+  const stopping: Verdict = { ok: false, problems: ['the agent is stopping'] }
   const prometheus = (): Page => ({
     status: 200,
     contentType: prometheusContentType,
@@ -38,8 +38,8 @@ export function agentPages({
     ['/metrics', metrics === 'prometheus' ? prometheus : () => json(flumeMetrics(snapshot()))],
     ['/metrics/prometheus', prometheus],
     ['/status', () => json(snapshot())],
-    ['/healthz', () => verdictPage(liveness(snapshot()))],
-    ['/readyz', () => verdictPage(readiness(snapshot()))],
+    ['/healthz', () => verdictPage(isStopping?.() ? { ok: true, problems: [] } : liveness(snapshot()))],
+    ['/readyz', () => verdictPage(isStopping?.() ? stopping : readiness(snapshot()))],
   ])
   return (path) => pages.get(path)?.()
 }

@@ -32,11 +32,13 @@ const more = {
   flume_ledger_source_received_total: ['counter', 'Events that arrived at the source.'],
   flume_ledger_source_accepted_total: ['counter', 'Events the source acknowledged.'],
   flume_ledger_source_refused_total: ['counter', 'Events the source did not acknowledge.'],
+  flume_ledger_source_under_way: ['gauge', 'Events being delivered; they are in no other number.'],
   flume_ledger_source_routed_total: ['counter', 'Accepted events that went to a channel.'],
   flume_ledger_source_dropped_total: ['counter', 'Accepted events that went nowhere, by reason.'],
   flume_ledger_source_entered_total: ['counter', 'Copies that each channel took from the source.'],
   flume_ledger_channel_entered_total: ['counter', 'Events that entered the channel.'],
   flume_ledger_channel_delivered_total: ['counter', 'Events that left the channel delivered.'],
+  flume_ledger_channel_recovered: ['gauge', 'Of the events that entered, those found when the channel was opened.'],
   flume_ledger_channel_held: ['gauge', 'Events the channel holds, those lent to a sink included.'],
   flume_ledger_channel_dropped_total: ['counter', 'Events that left the channel undelivered, by reason.'],
   flume_ledger_balanced: ['gauge', '1 when every event is accounted for, 0 when the ledger does not add up.'],
@@ -102,12 +104,12 @@ function samplesOf(
 
 function ledgerFamilies(snapshot: AgentSnapshot): Family[] {
   const { agent, sources, channels } = snapshot
-  const ofSources = (name: MoreName, pick: 'received' | 'accepted' | 'refused' | 'routed'): Family =>
+  const ofSources = (name: MoreName, pick: 'received' | 'underWay' | 'accepted' | 'refused' | 'routed'): Family =>
     family(
       name,
       sources.map((one) => ({ labels: { agent, component: one.source }, value: one[pick] })),
     )
-  const ofChannels = (name: MoreName, pick: 'entered' | 'delivered' | 'held'): Family =>
+  const ofChannels = (name: MoreName, pick: 'entered' | 'recovered' | 'delivered' | 'held'): Family =>
     family(
       name,
       channels.map((one) => ({ labels: { agent, component: one.channel }, value: one[pick] })),
@@ -119,6 +121,7 @@ function ledgerFamilies(snapshot: AgentSnapshot): Family[] {
     ofSources('flume_ledger_source_accepted_total', 'accepted'),
     ofSources('flume_ledger_source_refused_total', 'refused'),
     ofSources('flume_ledger_source_routed_total', 'routed'),
+    ofSources('flume_ledger_source_under_way', 'underWay'),
     family(
       'flume_ledger_source_dropped_total',
       sources.flatMap((one) => each(one.source, 'reason', one.dropped)),
@@ -130,6 +133,7 @@ function ledgerFamilies(snapshot: AgentSnapshot): Family[] {
     ofChannels('flume_ledger_channel_entered_total', 'entered'),
     ofChannels('flume_ledger_channel_delivered_total', 'delivered'),
     ofChannels('flume_ledger_channel_held', 'held'),
+    ofChannels('flume_ledger_channel_recovered', 'recovered'),
     family(
       'flume_ledger_channel_dropped_total',
       channels.flatMap((one) => each(one.channel, 'reason', one.dropped)),

@@ -30,7 +30,7 @@ describe('avro-client', () => {
     const { code, out, err } = await runVerb('avro-client', ...to(receiver), '-F', file, '-R', headers)
     assert.deepEqual([code, out, err], [0, 'sent 13 events\n', ''])
     assert.deepEqual(bodies(receiver), [...lines, 'last'])
-    assert.deepEqual(receiver.calls, [5, 5, 2, 1])
+    assert.deepEqual(receiver.calls, [5, 5, 3])
     for (const event of receiver.events) assert.deepEqual(event.headers, { host: 'web-1', dc: 'zürich' })
   })
 
@@ -101,6 +101,16 @@ describe('avro-client', () => {
     })()
     assert.equal(await avroClient([...to(receiver), '--batch-size', '100'], terminal, input), 0)
     assert.deepEqual(receiver.calls, [7])
+  })
+
+  it('fills batches across the pieces in which a file is read', async (test) => {
+    const receiver = await agent(test)
+    const lines = Array.from({ length: 30_000 }, (_, i) => `line ${i}`)
+    const file = await files.write('large.txt', lines.join('\n'))
+    const { code, err } = await runVerb('avro-client', ...to(receiver), '-F', file, '--batch-size', '7000')
+    assert.equal(code, 0, err)
+    assert.deepEqual(receiver.calls, [7000, 7000, 7000, 7000, 2000])
+    assert.deepEqual(bodies(receiver), lines)
   })
 
   it('fails with 1 and says how much went before (L-10, mended)', async (test) => {

@@ -127,6 +127,66 @@ describe('graph', () => {
   })
 })
 
+describe('plan', () => {
+  const files = new TempFiles()
+  const agent = (capacity: number, more = ''): string => `
+    a1.sources = r1
+    a1.channels = c1 c2
+    a1.sinks = k1 k2
+    a1.sources.r1.type = seq
+    a1.sources.r1.channels = c1
+    a1.channels.c1.type = memory
+    a1.channels.c1.capacity = ${capacity}
+    a1.channels.c2.type = memory
+    a1.sinks.k1.type = null
+    a1.sinks.k1.channel = c1
+    a1.sinks.k2.type = logger
+    a1.sinks.k2.channel = c2
+    ${more}`
+  const row = (out: string, name: string): string => new RegExp(`^.* ${name}\\b.*$`, 'm').exec(out)?.[0] ?? ''
+
+  it('says what a reload would keep, change, stop and start', async () => {
+    const old = await files.write('old.properties', agent(1000))
+    const changed = agent(2000, 'a1.sources.r2.type = seq\na1.sources.r2.channels = c2')
+      .replace('sources = r1', 'sources = r1 r2')
+      .replace('sinks = k1 k2', 'sinks = k2')
+      .replace('a1.sinks.k1.type = null', 'a1.sinks.k9.type = null')
+      .replace('a1.sinks.k1.channel = c1', 'a1.sinks.k2.maxBytesToLog = 4')
+      .replace('k2.channel = c2', 'k2.channel = c1')
+    const next = await files.write('next.properties', changed.replace('r2.channels = c2', 'r2.channels = c1'))
+    const { code, out, err } = await runVerb('plan', '-f', next, '--running', old)
+    assert.equal(code, 0, err)
+    assert.match(row(out, 'r1'), /^ {2}keep +source +r1$/)
+    assert.match(row(out, 'r2'), /^ {2}start +source +r2 +new$/)
+    assert.match(row(out, 'c1'), /^ {2}adjust +channel +c1 +its keys changed$/)
+    assert.match(row(out, 'k1'), /^ {2}stop +sink +k1 +removed$/)
+    assert.match(row(out, 'k2'), /^ {2}restart +sink +k2 +/)
+    const json = JSON.parse((await runVerb('plan', '--json', '-f', next, '--running', old)).out)
+    assert.equal(json.isEmpty, false)
+    assert.equal(json.agent, 'a1')
+  })
+
+  it('says so when nothing would change', async () => {
+    const old = await files.write('same.properties', agent(1000))
+    const { code, out } = await runVerb('plan', '-f', old, '--running', old)
+    assert.equal(code, 0)
+    assert.match(out, /nothing would change\n$/)
+  })
+
+  it('fails where a configuration is wrong, and without one', async () => {
+    const old = await files.write('right.properties', agent(1000))
+    const wrong = await files.write('wrong.properties', agent(1000).replace('= seq', '= sequ'))
+    const outcome = await runVerb('plan', '-f', wrong, '--running', old)
+    assert.equal(outcome.code, 1)
+    assert.match(outcome.err, /wrong\.properties:\d+:\d+: error: /)
+    assert.match((await runVerb('plan', '-f', old)).err, /what runs now is not given/)
+    const other = await files.write('other.properties', agent(1000).replaceAll('a1.', 'b1.'))
+    const two = await runVerb('plan', '-f', other, '--running', old)
+    assert.equal(two.code, 2)
+    assert.match(two.err, /two agents: a1 runs, b1 is wanted/)
+  })
+})
+
 describe('completion', () => {
   /** What bash would offer for the words typed so far, the last being under the cursor. */
   async function offered(...words: readonly string[]): Promise<string[]> {

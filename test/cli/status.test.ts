@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { silentLogger } from '../../src/monitor/logger.ts'
 import { agentPages } from '../../src/monitor/pages.ts'
@@ -88,4 +89,19 @@ test('nobody there, somebody else there, or no address: one line each', async (t
     assert.match(err, line)
     assert.equal(err.split('\n').length, 2)
   }
+})
+
+test('an agent that takes the connection and says nothing is given up', async (test) => {
+  const sockets: Socket[] = []
+  const silent = createServer((socket) => sockets.push(socket.on('error', () => undefined)))
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
+  test.after(() => {
+    for (const socket of sockets) socket.destroy()
+    silent.close()
+  })
+  const { port } = silent.address() as AddressInfo
+  const { code, err } = await runVerb('status', '--timeout', '50', String(port))
+  assert.equal(code, 1)
+  assert.match(err, /^flume-ts: 127\.0\.0\.1:\d+ did not answer within 50 ms\n$/)
+  assert.equal((await runVerb('status', '--timeout', 'soon')).code, 2)
 })

@@ -70,6 +70,7 @@ test('the ledger stands among the attributes of its source and channel, as texts
     Object.fromEntries(Object.entries(metrics[key] ?? {}).filter(([name]) => name.startsWith('Ledger')))
   assert.deepEqual(ledgerOf('SOURCE.r1'), {
     LedgerReceived: '6',
+    LedgerUnderWay: '2',
     LedgerAccepted: '5',
     LedgerRefused: '1',
     LedgerRouted: '4',
@@ -79,6 +80,7 @@ test('the ledger stands among the attributes of its source and channel, as texts
   })
   assert.deepEqual(ledgerOf('CHANNEL.c1'), {
     LedgerEntered: '4',
+    LedgerRecovered: '0',
     LedgerDelivered: '3',
     LedgerHeld: '1',
     LedgerDropped: '0',
@@ -190,6 +192,19 @@ describe('health', () => {
     assert.deepEqual(liveness(unbalanced).problems, ['channel c1: entered 9 is not delivered 3 + held 1 + dropped 1'])
     assert.deepEqual(liveness(leaking).problems, ['source r1: received 6 is not accepted 4 + refused 1'])
   })
+})
+
+test('an agent that stops is alive until it is done, and takes nothing new', () => {
+  const health = [{ kind: 'source' as const, name: 'r1', state: 'stopped' as const }]
+  const page = agentPages({ snapshot: () => agentSnapshot({ health }), isStopping: () => true })
+  assert.equal(page('/healthz')?.status, 200)
+  assert.deepEqual([page('/readyz')?.status, page('/readyz')?.body], [503, 'the agent is stopping\n'])
+})
+
+test('a channel whose events live elsewhere need not balance', () => {
+  const ledger = { channel: 'c1', entered: 1, recovered: 0, delivered: 9, held: 0, dropped: {} }
+  assert.equal(liveness(agentSnapshot({ channels: [ledger] })).ok, false)
+  assert.equal(liveness(agentSnapshot({ channels: [{ ...ledger, external: true }] })).ok, true)
 })
 
 test('the page of links escapes the name and leads to pages that exist (O-01)', () => {

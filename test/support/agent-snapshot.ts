@@ -14,7 +14,7 @@ export function agentSnapshot(changes: Partial<AgentSnapshot> = {}): AgentSnapsh
       {
         source: 'r1',
         received: 6,
-        underWay: 0,
+        underWay: 2,
         accepted: 5,
         refused: 1,
         routed: 4,
