@@ -33,6 +33,7 @@ import { flumeSource } from './source/flume-source/index.ts'
 import { netcat } from './source/netcat.ts'
 import { seq } from './source/seq.ts'
 import { spooldir } from './source/spooldir/index.ts'
+import { taildir } from './source/taildir/index.ts'
 
 /** Every component there is. Adding one adds one line. */
 export const components: readonly ComponentSpec[] = [
@@ -43,6 +44,7 @@ export const components: readonly ComponentSpec[] = [
   netcat,
   seq,
   spooldir,
+  taildir,
   // channels
   fileChannel,
   memory,

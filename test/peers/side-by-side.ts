@@ -74,7 +74,7 @@ async function run(test: Cleanup, options: SideBySide, side: Side): Promise<stri
 }
 
 const attemptMs = 50
-const attemptsMax = 1000
+const attemptsMax = 400
 
 async function start(side: Side, version: '1.9' | '1.11', properties: string, folder: string): Promise<RunningProcess> {
   if (side === 'theirs') return startFlume({ version, properties })

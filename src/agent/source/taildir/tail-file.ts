@@ -1,0 +1,163 @@
+import { type FileHandle, open } from 'node:fs/promises'
+import { EventBatch } from '../../contract.ts'
+import { type HeadPrint, hasHead, headBytesMax, noHead, printHead } from './head-print.ts'
+import type { Found } from './matcher.ts'
+
+/** How much is read at once. */
+const chunkBytes = 256 * 1024
+/** A longer line becomes several events: what is read must fit in memory. */
+export const lineBytesMax = 16 * 1024 * 1024
+const lineFeed = 0x0a
+const carriageReturn = 0x0d
+
+/** Lines of a file, and the offset behind them. */
+export interface Lines {
+  readonly batch: EventBatch
+  /** File offset of the batch's buffer. */
+  readonly from: number
+  readonly to: number
+}
+
+/** One file that is followed, known by device and inode: its name may change. */
+export class TailFile {
+  readonly inode: bigint
+  readonly headers: ReadonlyMap<string, string>
+  path: string
+  /** Everything before it is delivered. */
+  position: number
+  /** The directory shows it no more: it is read to its end and then forgotten. */
+  isLeaving = false
+  /** When bytes last came, in the clock's monotonic time. */
+  grewAtMs: number
+  #head: HeadPrint
+  #handle: FileHandle | undefined
+  /** Size and time of change as they were when the file was last read to its end. */
+  #seen = ''
+  #atEnd = false
+  /** Bytes that were read and not handed out, and their offset. */
+  #bytes: Buffer = Buffer.alloc(0)
+  #from = 0
+
+  constructor(
+    found: Pick<Found, 'inode' | 'path'>,
+    headers: ReadonlyMap<string, string>,
+    start: { readonly position: number; readonly head: HeadPrint | undefined; readonly nowMs: number },
+  ) {
+    this.inode = found.inode
+    this.path = found.path
+    this.headers = headers
+    this.position = start.position
+    this.#head = start.head ?? noHead
+    this.grewAtMs = start.nowMs
+  }
+
+  get isOpen(): boolean {
+    return this.#handle !== undefined
+  }
+
+  /** False while lines that were seen have not been read, because a poll reads so many batches only. */
+  get isAtEnd(): boolean {
+    return this.#atEnd
+  }
+
+  get head(): HeadPrint {
+    return this.#head
+  }
+
+  /**
+   * Looks whether there is something to read: opens the file if need be, and goes back to its beginning where it has been
+   * cut or is another one (S-93). `restarted` says so.
+   */
+  async look(): Promise<'new' | 'nothing' | 'restarted'> {
+    const isFirst = this.#handle === undefined
+    this.#handle ??= await open(this.path, 'r')
+    const { size, mtimeMs } = await this.#handle.stat()
+    const seen = `${size} ${mtimeMs}`
+    if (seen === this.#seen && !isFirst) return this.#atEnd ? 'nothing' : 'new'
+    this.#seen = seen
+    // A file that was cut and has grown again behind our back begins differently.
+    const isSame = size >= this.position && (await hasHead(this.#handle, this.#head))
+    if (!isSame) {
+      this.position = 0
+      this.#head = noHead
+    } else if (this.#head.bytes === 0) {
+      this.#head = await printHead(this.#handle, this.position)
+    }
+    this.#forget()
+    this.#atEnd = size <= this.position
+    return isSame ? (this.#atEnd ? 'nothing' : 'new') : 'restarted'
+  }
+
+  /** The next complete lines, up to `max`; undefined when there are none. `last`: the unfinished one is one too. */
+  async read(max: number, last = false): Promise<Lines | undefined> {
+    for (let scanned = 0; ; ) {
+      const start = this.position - this.#from
+      const lines = this.#cut(start, max, scanned)
+      if (lines) return lines
+      scanned = this.#bytes.length - start
+      if (scanned >= lineBytesMax) return this.#piece(start, lineBytesMax)
+      if (!(await this.#fill(start))) break
+    }
+    this.#atEnd = true
+    const start = this.position - this.#from
+    const left = this.#bytes.length - start
+    if (last && left > 0) return this.#piece(start, left)
+    this.#forget()
+    return undefined
+  }
+
+  /** The lines up to `to` are delivered. */
+  async commit(to: number): Promise<void> {
+    this.position = to
+    if (this.#head.bytes < headBytesMax && this.#handle) this.#head = await printHead(this.#handle, to)
+  }
+
+  async close(): Promise<void> {
+    const handle = this.#handle
+    this.#handle = undefined
+    this.#forget()
+    await handle?.close()
+  }
+
+  #cut(start: number, max: number, scanned: number): Lines | undefined {
+    const bytes = this.#bytes
+    const starts: number[] = []
+    const ends: number[] = []
+    let from = start
+    for (let end = bytes.indexOf(lineFeed, start + scanned); end >= 0; end = bytes.indexOf(lineFeed, from)) {
+      starts.push(from)
+      ends.push(end > from && bytes[end - 1] === carriageReturn ? end - 1 : end)
+      from = end + 1
+      if (starts.length === max) break
+    }
+    if (starts.length === 0) return undefined
+    const batch = new EventBatch(bytes, Uint32Array.from(starts), Uint32Array.from(ends))
+    return { batch, from: this.#from, to: this.#from + from }
+  }
+
+  #piece(start: number, length: number): Lines {
+    const batch = new EventBatch(this.#bytes, Uint32Array.of(start), Uint32Array.of(start + length))
+    return { batch, from: this.#from, to: this.#from + start + length }
+  }
+
+  /** Reads on into a buffer of its own, what is left of the last one in front; false at the end of the file. */
+  async #fill(start: number): Promise<boolean> {
+    const handle = this.#handle as FileHandle
+    const rest = this.#bytes.subarray(start)
+    const readFrom = this.position + rest.length
+    const { size } = await handle.stat()
+    const wanted = Math.min(Math.max(chunkBytes, rest.length), size - readFrom)
+    if (wanted <= 0) return false
+    const bytes = Buffer.allocUnsafeSlow(rest.length + wanted)
+    bytes.set(rest)
+    const { bytesRead } = await handle.read(bytes, rest.length, wanted, readFrom)
+    this.#bytes = bytes.subarray(0, rest.length + bytesRead)
+    this.#from = this.position
+    return bytesRead > 0
+  }
+
+  #forget(): void {
+    this.#bytes = Buffer.alloc(0)
+    this.#from = this.position
+  }
+}
