@@ -1,9 +1,11 @@
 /** Everything a job imports from 'flume-ts/stream'. */
 export { SparkConf } from './conf.ts'
-export { DStream, InputDStream } from './dstream.ts'
+export { DStream, InputDStream, MapWithStateDStream, type UpdateStateOptions } from './dstream.ts'
 export { type FileEntry, type FileSystem, type FileWriter, registerFileSystem } from './files.ts'
 export { FlumeSource, FlumeUtils } from './flume.ts'
 export type { InputInfo as StreamInputInfo } from './graph/node.ts'
+export { type State, StateSpec } from './op/map-with-state.ts'
+export type { StateRow } from './op/update-state-by-key.ts'
 export { HashPartitioner, type Partitioner } from './rdd/partitioner.ts'
 export { RDD } from './rdd/rdd.ts'
 export { SparkException } from './rdd/runner.ts'

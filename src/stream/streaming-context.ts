@@ -1,6 +1,7 @@
 import { systemClock } from '../core/clock.ts'
 import { asError, FlumeError } from '../core/error.ts'
 import { keepAlive } from '../core/keep-alive.ts'
+import { makeCheckpointFolder } from './checkpoint/folder.ts'
 import type { SparkConf } from './conf.ts'
 import { DStream } from './dstream.ts'
 import type { FileSystem } from './files.ts'
@@ -148,6 +149,12 @@ export class StreamingContext implements StreamContext {
     this.graph.remember(duration.milliseconds)
   }
 
+  /** Keeps state, and what is needed to go on after a crash, in a folder, which is made now. Undefined or null: nowhere. */
+  checkpoint(directory: string | null | undefined): void {
+    this.graph.checkOpen()
+    this.graph.checkpointDirectory = directory ? makeCheckpointFolder(directory) : undefined
+  }
+
   // --- inputs
 
   /** Lines of UTF-8 text from a TCP connection; connects again when it ends. */
@@ -267,6 +274,7 @@ export class StreamingContext implements StreamContext {
     const { clock, logger } = sparkContext
     const conf = sparkContext.getConf()
     graph.validate()
+    const stateful = graph.stateful()
     const receivers = new ReceiverGroup(graph, this.#bus, conf)
     const scheduler = new JobScheduler({
       clock,
@@ -274,10 +282,14 @@ export class StreamingContext implements StreamContext {
       bus: this.#bus,
       termination: this.#termination,
       concurrentJobs: conf.getInt('spark.streaming.concurrentJobs', 1),
+      settle: async (timeMs) => {
+        for (const node of stateful) await node.settle(timeMs)
+      },
       onBatchDone: (timeMs, info) => {
         receivers.onBatchCompleted(info)
         graph.clear(timeMs)
         graph.tracker.clear(timeMs - graph.inputRememberMs)
+        for (const node of stateful) node.forget(node.versionAt(timeMs))
       },
     })
     const generator = new JobGenerator({
@@ -287,6 +299,7 @@ export class StreamingContext implements StreamContext {
       receivers,
       scheduler,
       termination: this.#termination,
+      onGenerated: async () => undefined,
     })
     const firstMs = generator.firstMs()
     graph.initialize(firstMs - graph.batchMs)

@@ -4,6 +4,7 @@ import type { Logger } from '../../monitor/logger.ts'
 import type { StreamGraph } from '../graph/graph.ts'
 import type { InputInfo } from '../graph/node.ts'
 import type { Job } from '../graph/output.ts'
+import type { StateNode } from '../op/state-node.ts'
 import type { ReceiverGroup } from '../receiver/group.ts'
 import type { JobScheduler } from './job-scheduler.ts'
 import { RecurringTimer } from './recurring-timer.ts'
@@ -16,6 +17,8 @@ export interface JobGeneratorOptions {
   readonly receivers: ReceiverGroup
   readonly scheduler: JobScheduler
   readonly termination: Termination
+  /** Called when a batch has been generated and before its jobs may run: what is needed to run it again is saved. */
+  readonly onGenerated: (timeMs: number) => Promise<void>
 }
 
 /** Turns each tick of the batch clock into the jobs of that batch, strictly one batch after the other. */
@@ -25,9 +28,11 @@ export class JobGenerator {
   #chain: Promise<void> = Promise.resolve()
   #ticked: (() => void)[] = []
   #stopped = false
+  readonly #stateful: StateNode<unknown, unknown, unknown>[]
 
   constructor(options: JobGeneratorOptions) {
     this.#options = options
+    this.#stateful = options.graph.stateful()
     this.#timer = new RecurringTimer(options.clock, options.graph.batchMs, (timeMs) => this.#tick(timeMs))
   }
 
@@ -75,11 +80,14 @@ export class JobGenerator {
         const job = await output.jobAt(timeMs)
         if (job) jobs.push(job)
       }
+      // State goes on in every batch, whether or not somebody looks at it.
+      for (const node of this.#stateful) if (node.isValid(timeMs)) await node.rddAt(timeMs)
       const infos = new Map<number, InputInfo>()
       for (const input of graph.inputs) {
         const info = input.infoAt(timeMs)
         if (info) infos.set(input.streamId, info)
       }
+      await this.#options.onGenerated(timeMs)
       scheduler.submit(timeMs, jobs, infos)
     } catch (thrown) {
       const error = asError(thrown)
