@@ -14,7 +14,7 @@ export { Receiver } from './receiver/receiver.ts'
 export { BatchInfo, OutputOperationInfo, type ReceiverInfo, type StreamingListener } from './scheduler/listener.ts'
 export { Accumulator, type ContextSurroundings, SparkContext } from './spark-context.ts'
 export { StorageLevel } from './storage-level.ts'
-export { ReceiverInputDStream, type StopOptions, StreamingContext } from './streaming-context.ts'
+export { type CreateOptions, ReceiverInputDStream, type StopOptions, StreamingContext } from './streaming-context.ts'
 export { Duration, Durations, Milliseconds, Minutes, Seconds, Time } from './time.ts'
 
 /** A pair whose type stays a pair where a literal would be read as a list. */

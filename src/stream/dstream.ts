@@ -657,6 +657,11 @@ export abstract class InputDStream<T> extends DStream<T> {
   /** Called when the context stops. */
   stop(): void | Promise<void> {}
 
+  /** True when `compute` gives the records of an earlier batch again, also after a restart: state is then saved less often. */
+  get isReplayable(): boolean {
+    return false
+  }
+
   /** The records of a batch, or undefined when there is none. */
   abstract compute(time: Time): MaybeRdd<T> | Promise<MaybeRdd<T>>
 }
@@ -671,6 +676,14 @@ class UserInputNode<T> extends InputNode<T> {
       .replace(/D?Stream$/, '')
       .replaceAll(/([a-z])([A-Z])/g, '$1 $2')
     return `${words} stream [${this.streamId}]`
+  }
+
+  override get detail(): string {
+    return this.owner?.constructor.name ?? ''
+  }
+
+  override get isReplayable(): boolean {
+    return this.owner?.isReplayable ?? false
   }
 
   override start(): void | Promise<void> {

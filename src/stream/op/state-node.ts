@@ -112,6 +112,21 @@ export abstract class StateNode<K, S, R> extends Node<R> {
     this.#isResumed = true
   }
 
+  /** A job that resumes has this operator new: it begins without state where the others go on. */
+  startAt(version: number): void {
+    this.#store = new StateStore<K, S>(this.partitioner, {
+      keepsIdleLine: this.#keepsIdleLine,
+      keepsChanges: this.graph.isCheckpointed,
+      version,
+    })
+  }
+
+  /** Forgets what was loaded. */
+  reset(): void {
+    this.#store = undefined
+    this.#isResumed = false
+  }
+
   /** What is saved beside the keys, as of `version`, of batches after `since`. */
   savedBatches(_since: number, _version: number): SavedBatch[] {
     return []

@@ -21,6 +21,15 @@ export interface JobGeneratorOptions {
   readonly onGenerated: (timeMs: number) => Promise<void>
 }
 
+/**
+ * A batch from before a restart: `state`, its outputs are done; `again`, it was not complete; `missed`, it fell into the
+ * time when nobody ran.
+ */
+export interface Rerun {
+  readonly timeMs: number
+  readonly kind: 'state' | 'again' | 'missed'
+}
+
 /** Turns each tick of the batch clock into the jobs of that batch, strictly one batch after the other. */
 export class JobGenerator {
   readonly #options: JobGeneratorOptions
@@ -41,8 +50,38 @@ export class JobGenerator {
     return this.#timer.firstMs()
   }
 
-  start(firstMs: number): void {
+  /** Runs `first`, one batch after the other, and then the batches of the clock from `firstMs` on. */
+  start(firstMs: number, first: readonly Rerun[] = []): void {
+    for (const { timeMs, kind } of first) {
+      this.#chain = this.#chain.then(async () => {
+        if (this.#stopped) return
+        if (kind === 'state') await this.#rerunState(timeMs)
+        else await this.#generate(timeMs, kind === 'missed')
+      })
+    }
     this.#timer.start(firstMs)
+  }
+
+  /** Resolves when every batch that is due has been generated. */
+  async whenIdle(): Promise<void> {
+    for (let chain = this.#chain; ; chain = this.#chain) {
+      await chain
+      if (chain === this.#chain) return
+    }
+  }
+
+  /** A batch whose outputs are done, and whose state was not saved yet. */
+  async #rerunState(timeMs: number): Promise<void> {
+    const { graph, logger, termination } = this.#options
+    try {
+      for (const node of this.#stateful) if (node.isValid(timeMs)) await node.rddAt(timeMs)
+      for (const node of this.#stateful) await node.settle(timeMs)
+      graph.clear(timeMs)
+    } catch (thrown) {
+      const error = asError(thrown)
+      logger.error(`Error rebuilding state for time ${timeMs} ms`, { error: error.message })
+      termination.fail(error, { batchTimeMs: timeMs, operation: undefined })
+    }
   }
 
   /** Stops the ticks; resolves when the batches begun so far are generated. */
@@ -70,11 +109,13 @@ export class JobGenerator {
     })
   }
 
-  async #generate(timeMs: number): Promise<void> {
+  async #generate(timeMs: number, takesBlocks = true): Promise<void> {
     const { graph, receivers, scheduler, termination, logger } = this.#options
     try {
-      receivers.cut()
-      graph.tracker.allocate(timeMs)
+      if (takesBlocks) {
+        receivers.cut()
+        graph.tracker.allocate(timeMs)
+      }
       const jobs: Job[] = []
       for (const output of graph.outputs) {
         const job = await output.jobAt(timeMs)

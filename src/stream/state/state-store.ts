@@ -266,6 +266,22 @@ export class StateStore<K, S> {
     return this.#writing
   }
 
+  /** Keys that existed at `version`: what later versions changed is taken back. */
+  liveCountAt(version: number): number {
+    let count = this.liveCount
+    const later = new Set<Entry<K, S>>()
+    for (const [changedAt, lists] of this.#changes) {
+      if (changedAt <= version) continue
+      for (const entries of lists) for (const entry of entries) later.add(entry)
+    }
+    for (const lists of this.#open) for (const entry of lists) later.add(entry)
+    for (const entry of later) {
+      const existed = heldAt(entry, version) !== undefined
+      if (existed !== entry.exists) count += existed ? 1 : -1
+    }
+    return count
+  }
+
   partitionOf(key: K): StatePartition<K, S> {
     if (this.partitions.length === 1) return this.partitions[0] as StatePartition<K, S>
     return this.partitions[this.partitioner.getPartition(key)] as StatePartition<K, S>
@@ -367,6 +383,13 @@ export class StateStore<K, S> {
     if (!entry) return
     partition.remove(entry)
     partition.drop(entry)
+  }
+
+  /** What was loaded counts as changed again, for a save that must hold all of it. */
+  resave(): void {
+    const all = this.partitions.map((partition) => [...partition.entries()])
+    this.#changes.set(this.#version, all)
+    this.#savedVersion = -1
   }
 
   /** Everything between is loaded, and counts as saved at `version`. */
