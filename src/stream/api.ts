@@ -1,9 +1,11 @@
 /** Everything a job imports from 'flume-ts/stream'. */
 export { SparkConf } from './conf.ts'
-export { DStream, InputDStream } from './dstream.ts'
+export { DStream, InputDStream, MapWithStateDStream, type UpdateStateOptions } from './dstream.ts'
 export { type FileEntry, type FileSystem, type FileWriter, registerFileSystem } from './files.ts'
 export { FlumeSource, FlumeUtils } from './flume.ts'
 export type { InputInfo as StreamInputInfo } from './graph/node.ts'
+export { type State, StateSpec } from './op/map-with-state.ts'
+export type { StateRow } from './op/update-state-by-key.ts'
 export { HashPartitioner, type Partitioner } from './rdd/partitioner.ts'
 export { RDD } from './rdd/rdd.ts'
 export { SparkException } from './rdd/runner.ts'
@@ -12,7 +14,7 @@ export { Receiver } from './receiver/receiver.ts'
 export { BatchInfo, OutputOperationInfo, type ReceiverInfo, type StreamingListener } from './scheduler/listener.ts'
 export { Accumulator, type ContextSurroundings, SparkContext } from './spark-context.ts'
 export { StorageLevel } from './storage-level.ts'
-export { ReceiverInputDStream, type StopOptions, StreamingContext } from './streaming-context.ts'
+export { type CreateOptions, ReceiverInputDStream, type StopOptions, StreamingContext } from './streaming-context.ts'
 export { Duration, Durations, Milliseconds, Minutes, Seconds, Time } from './time.ts'
 
 /** A pair whose type stays a pair where a literal would be read as a list. */

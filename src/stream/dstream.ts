@@ -1,18 +1,24 @@
-import { FlumeError } from '../core/error.ts'
 import { callSite } from './graph/call-site.ts'
 import type { StreamContext, StreamGraph } from './graph/graph.ts'
 import { InputNode, type MaybeRdd, Node } from './graph/node.ts'
 import { OutputNode } from './graph/output.ts'
 import { DeriveNode } from './op/derive.ts'
+import { MapWithStateNode, SnapshotNode, StateSpec } from './op/map-with-state.ts'
 import { printed } from './op/print.ts'
+import { ReduceWindowNode } from './op/reduce-window.ts'
 import { TransformNode } from './op/transform.ts'
 import { UnionNode } from './op/union.ts'
+import {
+  type UpdateAll,
+  UpdateStateNode,
+  type UpdateOptions as UpdateStateNodeOptions,
+} from './op/update-state-by-key.ts'
 import { checkWindow, WindowNode } from './op/window.ts'
 import { type Partitioner, toPartitioner } from './rdd/partitioner.ts'
-import { grouping, type RDD } from './rdd/rdd.ts'
+import { grouping, RDD } from './rdd/rdd.ts'
 import { saveAsText } from './rdd/save.ts'
 import { StorageLevel } from './storage-level.ts'
-import { Duration, Time } from './time.ts'
+import { Duration, IllegalArgumentError, Time } from './time.ts'
 
 type OneOrPromise<T> = T | PromiseLike<T>
 type Many<T> = Iterable<T> | PromiseLike<Iterable<T>>
@@ -149,31 +155,60 @@ export class DStream<T> {
   }
 
   /** Reduces each batch, then the window of those; an empty window has no record. `f` must be associative. */
-  reduceByWindow(f: (a: T, b: T) => T, windowDuration: Duration, slideDuration: Duration): DStream<T> {
-    refuseInverse('reduceByWindow', windowDuration)
+  reduceByWindow(f: (a: T, b: T) => T, windowDuration: Duration, slideDuration: Duration): DStream<T>
+  /**
+   * The window before, less what leaves it, and what enters. Nothing until the first record was ever seen, then one
+   * record for every window (B21). `inverse` takes its second argument away from its first. Needs a checkpoint directory.
+   */
+  reduceByWindow(
+    f: (a: T, b: T) => T,
+    inverse: (a: T, b: T) => T,
+    windowDuration: Duration,
+    slideDuration: Duration,
+  ): DStream<T>
+  reduceByWindow(f: (a: T, b: T) => T, ...rest: unknown[]): DStream<T> {
+    const { inverse, windowDuration, slideDuration } = windowArguments<T>(rest, this.slideDuration)
     this.#checkWindow(windowDuration, slideDuration)
-    return this.reduce(f).window(windowDuration, slideDuration).reduce(f)
+    if (!inverse) return this.reduce(f).window(windowDuration, slideDuration).reduce(f)
+    return this.#overWindow(f, inverse, windowDuration, slideDuration, true)
   }
 
-  /**
-   * How many records the window holds, from the first slide on, 0 included. Spark's own says nothing until the first
-   * record was ever seen, and needs a checkpoint directory (B21); this one counts each window from its batches' counts.
-   */
+  /** How many records the window holds: nothing until the first record was ever seen, then a number for every window (B21). */
   countByWindow(windowDuration: Duration, slideDuration: Duration): DStream<number> {
     this.#checkWindow(windowDuration, slideDuration)
-    return this.count()
-      .window(windowDuration, slideDuration)
-      .reduce((a, b) => a + b)
+    return this.map(() => 1).#overWindow(
+      (a, b) => a + b,
+      (a, b) => a - b,
+      windowDuration,
+      slideDuration,
+      false,
+    )
   }
 
   /** How often each record occurs in the window; no zero counts. */
   countByValueAndWindow(windowDuration: Duration, slideDuration: Duration, partitions?: P): DStream<[T, number]> {
-    return this.map((item): [T, number] => [item, 1]).reduceByKeyAndWindow(
-      (a, b) => a + b,
+    return invertible(this.map((item): [T, number] => [item, 1]) as DStream<[T, number]>, {
+      reduce: (a, b) => a + b,
+      inverse: (a, b) => a - b,
+      filter: ([, count]) => count !== 0,
       windowDuration,
       slideDuration,
       partitions,
-    )
+      needsDirectory: false,
+    })
+  }
+
+  /** The invertible window over all records, by way of one constant key. */
+  #overWindow(
+    reduce: (a: T, b: T) => T,
+    inverse: (a: T, b: T) => T,
+    windowDuration: Duration,
+    slideDuration: Duration,
+    needsDirectory: boolean,
+  ): DStream<T> {
+    const keyed = this.map((item): [number, T] => [1, item]) as DStream<[number, T]>
+    const window = { windowDuration, slideDuration, partitions: 1, filter: undefined }
+    return invertible(keyed, { ...window, reduce, inverse, needsDirectory }).map(([, value]) => value) as DStream<T>
   }
 
   // --- pairs
@@ -249,12 +284,95 @@ export class DStream<T> {
     this: DStream<[K, V]>,
     f: (a: V, b: V) => V,
     windowDuration: Duration,
-    slideDuration: Duration = this.slideDuration,
+    slideDuration?: Duration,
     partitions?: P,
-  ): DStream<[K, V]> {
-    refuseInverse('reduceByKeyAndWindow', windowDuration)
+  ): DStream<[K, V]>
+  /**
+   * The window before, less what leaves it, and what enters (B19). Only keys that enter or leave cost anything.
+   * `inverse` takes its second argument away from its first. Without `filter` a key stays for ever, with what is left
+   * of its value (B20). Neither function may change its arguments. Needs a checkpoint directory.
+   */
+  reduceByKeyAndWindow<K, V>(
+    this: DStream<[K, V]>,
+    f: (a: V, b: V) => V,
+    inverse: (a: V, b: V) => V,
+    windowDuration: Duration,
+    slideDuration?: Duration,
+    partitions?: P,
+    filter?: (pair: [K, V]) => boolean,
+  ): DStream<[K, V]>
+  reduceByKeyAndWindow<K, V>(this: DStream<[K, V]>, f: (a: V, b: V) => V, ...rest: unknown[]): DStream<[K, V]> {
+    const { inverse, windowDuration, slideDuration, partitions, filter } = windowArguments<V>(rest, this.slideDuration)
     checkWindow(this.node as Node<unknown>, windowDuration.milliseconds, slideDuration.milliseconds)
-    return this.reduceByKey(f, partitions).window(windowDuration, slideDuration).reduceByKey(f, partitions)
+    if (!inverse) {
+      return this.reduceByKey(f, partitions).window(windowDuration, slideDuration).reduceByKey(f, partitions)
+    }
+    return invertible(this, {
+      reduce: f,
+      inverse,
+      filter: filter as ((pair: [K, V]) => boolean) | undefined,
+      windowDuration,
+      slideDuration,
+      partitions,
+      needsDirectory: true,
+    })
+  }
+
+  // --- state
+
+  /**
+   * In every batch `f` gets the new values of each key that has state or values, and answers its new state; undefined
+   * removes the key (B75). The stream has every key with its state. `initial` is the state before the first batch.
+   * Needs a checkpoint directory.
+   */
+  updateStateByKey<K, V, S>(
+    this: DStream<[K, V]>,
+    f: (values: V[], state: S | undefined) => S | undefined,
+    partitions?: P,
+    initial?: RDD<[K, S]> | Iterable<readonly [K, S]>,
+  ): DStream<[K, S]> {
+    return withState<K, V, S>(this, {
+      update: (_, __, values, state) => f(values, state),
+      ...(partitions !== undefined && { partitions }),
+      ...(initial !== undefined && { initial }),
+    })
+  }
+
+  /** As `updateStateByKey`, with the batch time and the key. */
+  updateStateByKeyWithTime<K, V, S>(
+    this: DStream<[K, V]>,
+    f: (time: Time, key: K, values: V[], state: S | undefined) => S | undefined,
+    options: UpdateStateOptions<K, S> = {},
+  ): DStream<[K, S]> {
+    return withState<K, V, S>(this, { ...options, update: f })
+  }
+
+  /**
+   * `f` gets all keys of a partition that have state or values, and answers those that shall have state. It may answer
+   * other keys than it got only with `rememberPartitioner: false` (B78).
+   */
+  updateStateByKeyIter<K, V, S>(
+    this: DStream<[K, V]>,
+    f: UpdateAll<K, V, S>,
+    options: UpdateStateOptions<K, S> = {},
+  ): DStream<[K, S]> {
+    return withState<K, V, S>(this, {
+      ...options,
+      update: { all: f, mayMoveKeys: options.rememberPartitioner === false },
+    })
+  }
+
+  /** State by key, changed record by record; the stream has what the function answers (B80). Needs a checkpoint directory. */
+  mapWithState<K, V, S, M>(this: DStream<[K, V]>, spec: StateSpec<K, V, S, M>): MapWithStateDStream<K, V, S, M> {
+    if (!(spec instanceof StateSpec)) {
+      throw new IllegalArgumentError('mapWithState takes a StateSpec: StateSpec.function(…)')
+    }
+    const { graph } = this.context
+    const partitioner = toPartitioner(spec.settings.partitioner, graph.sparkContext.defaultParallelism)
+    return new MapWithStateDStream<K, V, S, M>(
+      { graph },
+      new MapWithStateNode<K, V, S, M>(this.node, spec, partitioner),
+    )
   }
 
   groupByKeyAndWindow<K, V>(
@@ -329,6 +447,18 @@ export class DStream<T> {
     return this.persist()
   }
 
+  /** How often the state of this stream is saved; before the start only, and a multiple of its slide (B36). */
+  checkpoint(interval: Duration): this {
+    this.node.checkpoint(interval.milliseconds)
+    return this
+  }
+
+  /** Names the operator, so that a checkpoint finds its state again however the job around it changes. Not in Spark. */
+  setName(name: string): this {
+    this.node.setLabel(name)
+    return this
+  }
+
   #derive<U>(kind: string, derivation: (rdd: RDD<T>) => RDD<U>): DStream<U> {
     return this.#stream(new DeriveNode<T, U>(kind, this.node, derivation))
   }
@@ -369,12 +499,109 @@ export class DStream<T> {
   }
 }
 
-/** The form with an inverse function carries state from window to window. */
-function refuseInverse(operation: string, windowDuration: unknown): void {
-  if (typeof windowDuration !== 'function') return
-  throw new FlumeError('UNSUPPORTED', `${operation} with an inverse function is not there yet`, {
-    hint: 'leave the inverse function out: each window is then reduced from its batches',
+/** What both forms of updateStateByKey with options take. */
+export interface UpdateStateOptions<K, S> {
+  readonly partitioner?: number | Partitioner
+  /** Default true: keys stay in their partitions. */
+  readonly rememberPartitioner?: boolean
+  /** State before the first batch. */
+  readonly initial?: RDD<[K, S]> | Iterable<readonly [K, S]>
+}
+
+/** What `mapWithState` answers: the mapped records, and beside them the state itself. */
+export class MapWithStateDStream<K, V, S, M> extends DStream<M> {
+  readonly #graph: StreamGraph
+  readonly #state: MapWithStateNode<K, V, S, M>
+
+  constructor(context: { readonly graph: StreamGraph }, node: MapWithStateNode<K, V, S, M>) {
+    super(context, node)
+    this.#graph = context.graph
+    this.#state = node
+  }
+
+  /** Every key with its state, after each batch. */
+  stateSnapshots(): DStream<[K, S]> {
+    return new DStream<[K, S]>({ graph: this.#graph }, new SnapshotNode<K, V, S, M>(this.#state))
+  }
+}
+
+interface WindowArguments<V> {
+  readonly inverse: ((a: V, b: V) => V) | undefined
+  readonly windowDuration: Duration
+  readonly slideDuration: Duration
+  readonly partitions: P | undefined
+  readonly filter: unknown
+}
+
+/** The arguments behind the first of a windowed reduce; the forms are told apart by whether a function comes first. */
+function windowArguments<V>(rest: readonly unknown[], slide: Duration): WindowArguments<V> {
+  const hasInverse = typeof rest[0] === 'function'
+  const [windowDuration, slideDuration = slide, partitions, filter] = hasInverse ? rest.slice(1) : rest
+  if (!(windowDuration instanceof Duration) || !(slideDuration instanceof Duration)) {
+    throw new IllegalArgumentError(
+      'a window needs its length, and then its slide, as Durations: Seconds(30), Seconds(10)',
+    )
+  }
+  if (filter !== undefined && typeof filter !== 'function') {
+    throw new IllegalArgumentError('the filter of a window is a function of a [key, value] pair')
+  }
+  const inverse = hasInverse ? (rest[0] as (a: V, b: V) => V) : undefined
+  return { inverse, windowDuration, slideDuration, partitions: partitions as P | undefined, filter }
+}
+
+/** The windowed reduce with an inverse; B22: with gaps between the windows nothing can be carried over, so each is reduced anew. */
+function invertible<K, V>(
+  stream: DStream<[K, V]>,
+  options: {
+    readonly reduce: (a: V, b: V) => V
+    readonly inverse: (a: V, b: V) => V
+    readonly filter: ((pair: [K, V]) => boolean) | undefined
+    readonly windowDuration: Duration
+    readonly slideDuration: Duration
+    readonly partitions: P | undefined
+    readonly needsDirectory: boolean
+  },
+): DStream<[K, V]> {
+  const { windowDuration, slideDuration, partitions, reduce, inverse, filter, needsDirectory } = options
+  if (slideDuration.greater(windowDuration)) {
+    const plain = stream.reduceByKeyAndWindow(reduce, windowDuration, slideDuration, partitions)
+    return filter ? plain.filter(filter) : plain
+  }
+  const { graph } = stream.context
+  const node = new ReduceWindowNode<K, V>(stream.node, {
+    reduce,
+    inverse,
+    filter,
+    windowMs: windowDuration.milliseconds,
+    slideMs: slideDuration.milliseconds,
+    partitioner: toPartitioner(partitions, graph.sparkContext.defaultParallelism),
+    needsDirectory,
   })
+  return new DStream<[K, V]>({ graph }, node)
+}
+
+function withState<K, V, S>(
+  stream: DStream<[K, V]>,
+  options: UpdateStateOptions<K, S> & {
+    readonly partitions?: P
+    readonly update: UpdateStateNodeOptions<K, V, S>['update']
+  },
+): DStream<[K, S]> {
+  const { graph } = stream.context
+  const { update, initial, partitions, partitioner = partitions } = options
+  if (typeof update !== 'function' && typeof update.all !== 'function') {
+    throw new IllegalArgumentError('updateStateByKey takes a function')
+  }
+  const start =
+    initial === undefined || initial instanceof RDD
+      ? initial
+      : graph.sparkContext.parallelize<[K, S]>(Array.from(initial, ([key, state]): [K, S] => [key, state]))
+  const node = new UpdateStateNode<K, V, S>(stream.node, {
+    update,
+    initial: start,
+    partitioner: toPartitioner(partitioner, graph.sparkContext.defaultParallelism),
+  })
+  return new DStream<[K, S]>({ graph }, node)
 }
 
 /** A pair operation on one stream; its partitions default to the context's parallelism. */
@@ -430,6 +657,11 @@ export abstract class InputDStream<T> extends DStream<T> {
   /** Called when the context stops. */
   stop(): void | Promise<void> {}
 
+  /** True when `compute` gives the records of an earlier batch again, also after a restart: state is then saved less often. */
+  get isReplayable(): boolean {
+    return false
+  }
+
   /** The records of a batch, or undefined when there is none. */
   abstract compute(time: Time): MaybeRdd<T> | Promise<MaybeRdd<T>>
 }
@@ -444,6 +676,14 @@ class UserInputNode<T> extends InputNode<T> {
       .replace(/D?Stream$/, '')
       .replaceAll(/([a-z])([A-Z])/g, '$1 $2')
     return `${words} stream [${this.streamId}]`
+  }
+
+  override get detail(): string {
+    return this.owner?.constructor.name ?? ''
+  }
+
+  override get isReplayable(): boolean {
+    return this.owner?.isReplayable ?? false
   }
 
   override start(): void | Promise<void> {

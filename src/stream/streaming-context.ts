@@ -1,6 +1,12 @@
+import { mkdirSync } from 'node:fs'
 import { systemClock } from '../core/clock.ts'
-import { asError, FlumeError } from '../core/error.ts'
+import { asError, explain, FlumeError } from '../core/error.ts'
 import { keepAlive } from '../core/keep-alive.ts'
+import { BlockLog } from './checkpoint/block-log.ts'
+import { Checkpointer, moveAside, type Resumed } from './checkpoint/checkpointer.ts'
+import { checkpointFolder, makeCheckpointFolder } from './checkpoint/folder.ts'
+import { type KeptOperator, keptOperators } from './checkpoint/operators.ts'
+import { readCheckpoints, resume } from './checkpoint/recovery.ts'
 import type { SparkConf } from './conf.ts'
 import { DStream } from './dstream.ts'
 import type { FileSystem } from './files.ts'
@@ -17,14 +23,14 @@ import { ReceiverNode } from './receiver/node.ts'
 import { QueueNode } from './receiver/queue.ts'
 import type { Receiver } from './receiver/receiver.ts'
 import { type SocketConverter, SocketReceiver, SocketTextReceiver } from './receiver/socket.ts'
-import { JobGenerator } from './scheduler/job-generator.ts'
+import { JobGenerator, type Rerun } from './scheduler/job-generator.ts'
 import { isInsideJob, JobScheduler } from './scheduler/job-scheduler.ts'
 import { ListenerBus, type StreamingListener } from './scheduler/listener.ts'
 import { StreamingProgress } from './scheduler/progress.ts'
 import { Termination } from './scheduler/termination.ts'
 import { type ContextSurroundings, readTextFile, SparkContext } from './spark-context.ts'
 import { StorageLevel } from './storage-level.ts'
-import { Duration, require_, type Time } from './time.ts'
+import { Duration, IllegalArgumentError, require_, type Time } from './time.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: streams of any element types, whose own types are kept one by one.
 type AnyStream = DStream<any>
@@ -68,16 +74,24 @@ interface Running {
   readonly generator: JobGenerator
   readonly scheduler: JobScheduler
   readonly receivers: ReceiverGroup
+  readonly checkpointer: Checkpointer | undefined
   readonly release: () => void
 }
+
+export interface CreateOptions {
+  /** True: when no checkpoint can be read, the job starts afresh instead of failing. */
+  readonly createOnError?: boolean
+}
+
+type CreateContext = () => StreamingContext | Promise<StreamingContext>
 
 /** Settings that promise what is not there yet: taking them silently would break the promise. */
 function refuseUnsupported(conf: SparkConf): void {
   const wanted = [
-    ...(conf.contains('spark.streaming.checkpoint.directory') ? ['spark.streaming.checkpoint.directory'] : []),
-    ...['spark.streaming.receiver.writeAheadLog.enable', 'spark.streaming.dynamicAllocation.enabled'].filter((key) =>
-      conf.getBoolean(key, false),
+    ...['spark.streaming.receiver.writeAheadLog.class', 'spark.streaming.driver.writeAheadLog.class'].filter((key) =>
+      conf.contains(key),
     ),
+    ...['spark.streaming.dynamicAllocation.enabled'].filter((key) => conf.getBoolean(key, false)),
   ]
   if (wanted.length === 0) return
   throw new FlumeError('UNSUPPORTED', `${wanted.join(', ')}: not there yet`, { hint: 'take the setting out' })
@@ -97,6 +111,7 @@ export class StreamingContext implements StreamContext {
   #state: ContextState = 'INITIALIZED'
   #running: Running | undefined
   #stopping: Promise<void> | undefined
+  #resumed: Resumed | undefined
 
   constructor(
     confOrContext: SparkConf | SparkContext,
@@ -105,7 +120,7 @@ export class StreamingContext implements StreamContext {
   ) {
     if (typeof confOrContext === 'string') {
       throw new Error(
-        'a context cannot be rebuilt from a checkpoint file alone, because functions cannot be stored: make it with new StreamingContext(conf, batchDuration)',
+        'a context cannot be rebuilt from a checkpoint alone, because functions cannot be stored: use StreamingContext.getOrCreate(directory, () => …), which runs your function and lays the saved state over what it makes',
       )
     }
     require_(
@@ -123,6 +138,8 @@ export class StreamingContext implements StreamContext {
     this.progress = new StreamingProgress(this.graph, conf.getInt('spark.streaming.ui.retainedBatches', 1000))
     this.#bus.add(this.progress)
     refuseUnsupported(conf)
+    const directory = conf.getOption('spark.streaming.checkpoint.directory')
+    if (directory !== undefined) this.checkpoint(directory)
     if (conf.getInt('spark.streaming.concurrentJobs', 1) < 1)
       throw new Error('spark.streaming.concurrentJobs must be at least 1')
   }
@@ -132,11 +149,60 @@ export class StreamingContext implements StreamContext {
     return active?.context
   }
 
-  /** The running context, or the one that `create` makes. */
+  /** The running context, or the one that `create` makes; with a checkpoint directory as `getOrCreate` does. */
+  static getActiveOrCreate(create: CreateContext): Promise<StreamingContext>
+  static getActiveOrCreate(
+    checkpointPath: string,
+    create: CreateContext,
+    options?: CreateOptions,
+  ): Promise<StreamingContext>
   static async getActiveOrCreate(
-    create: () => StreamingContext | Promise<StreamingContext>,
+    first: string | CreateContext,
+    create?: CreateContext,
+    options?: CreateOptions,
   ): Promise<StreamingContext> {
-    return active?.context ?? (await create())
+    if (active) return active.context
+    if (typeof first === 'function') return first()
+    return StreamingContext.getOrCreate(first, create as CreateContext, options)
+  }
+
+  /**
+   * The context that `create` makes, going on from the checkpoint in a directory when there is one. Functions cannot be
+   * stored, so `create` always runs (B130), and must make all streams; saved are time, state and batches that were not
+   * complete, found again by operator: a job that has changed keeps the state of the operators that are still there.
+   * Rejects INVALID_DATA when no checkpoint can be read, unless `createOnError`.
+   */
+  static async getOrCreate(
+    checkpointPath: string,
+    create: CreateContext,
+    { createOnError = false }: CreateOptions = {},
+  ): Promise<StreamingContext> {
+    const folder = checkpointFolder(checkpointPath)
+    const problems: string[] = []
+    const { found, checkpoints } = await readCheckpoints(folder, (problem) => problems.push(problem))
+    if (found && checkpoints.length === 0 && !createOnError) {
+      throw new FlumeError('INVALID_DATA', `Failed to read checkpoint from directory ${checkpointPath}`, {
+        hint: `${problems[0] ?? ''}; with createOnError the job starts afresh`,
+      })
+    }
+    const context = await create()
+    for (const problem of problems) context.sparkContext.logger.warn(problem)
+    if (checkpoints.length > 0) await context.#layOver(checkpointPath, checkpoints, createOnError)
+    return context
+  }
+
+  async #layOver(directory: string, checkpoints: Parameters<typeof resume>[2], createOnError: boolean): Promise<void> {
+    if (this.#state !== 'INITIALIZED') {
+      throw new FlumeError('INVALID_STATE', 'the function given to getOrCreate must not start the context')
+    }
+    this.graph.checkpointDirectory ??= makeCheckpointFolder(directory)
+    const { logger } = this.sparkContext
+    try {
+      this.#resumed = await resume(this.graph, checkpointFolder(directory), checkpoints, logger)
+    } catch (error) {
+      if (!createOnError || (error instanceof FlumeError && error.code === 'USAGE')) throw error
+      logger.warn('no checkpoint can be read: starting afresh', { error: explain(error) })
+    }
   }
 
   getState(): ContextState {
@@ -146,6 +212,12 @@ export class StreamingContext implements StreamContext {
   /** Every stream remembers its batches at least this long; once only. */
   remember(duration: Duration): void {
     this.graph.remember(duration.milliseconds)
+  }
+
+  /** Keeps state, and what is needed to go on after a crash, in a folder, which is made now. Undefined or null: nowhere. */
+  checkpoint(directory: string | null | undefined): void {
+    this.graph.checkOpen()
+    this.graph.checkpointDirectory = directory ? makeCheckpointFolder(directory) : undefined
   }
 
   // --- inputs
@@ -267,17 +339,29 @@ export class StreamingContext implements StreamContext {
     const { clock, logger } = sparkContext
     const conf = sparkContext.getConf()
     graph.validate()
-    const receivers = new ReceiverGroup(graph, this.#bus, conf)
+    const stateful = graph.stateful()
+    const operators = keptOperators(graph)
+    const logs = this.#openLogs(operators)
+    const receivers = new ReceiverGroup(graph, this.#bus, conf, (node, block) => {
+      const log = logs.get(operators.find((operator) => operator.node === node)?.id ?? '')
+      if (!log) return graph.tracker.add(block)
+      return log.append(block).then((logNumber) => graph.tracker.add({ ...block, logNumber }))
+    })
     const scheduler = new JobScheduler({
       clock,
       logger,
       bus: this.#bus,
       termination: this.#termination,
       concurrentJobs: conf.getInt('spark.streaming.concurrentJobs', 1),
-      onBatchDone: (timeMs, info) => {
+      settle: async (timeMs) => {
+        for (const node of stateful) await node.settle(timeMs)
+      },
+      onBatchDone: (timeMs, info, failed) => {
         receivers.onBatchCompleted(info)
         graph.clear(timeMs)
         graph.tracker.clear(timeMs - graph.inputRememberMs)
+        if (checkpointer) checkpointer.completed(timeMs, failed)
+        else for (const node of stateful) node.forget(node.versionAt(timeMs))
       },
     })
     const generator = new JobGenerator({
@@ -287,21 +371,129 @@ export class StreamingContext implements StreamContext {
       receivers,
       scheduler,
       termination: this.#termination,
+      onGenerated: async (timeMs) => checkpointer?.generated(timeMs),
     })
-    const firstMs = generator.firstMs()
-    graph.initialize(firstMs - graph.batchMs)
+    const saved = this.#resumed?.checkpoint
+    const firstMs = Math.max(generator.firstMs(), saved ? saved.timeMs + graph.batchMs : 0)
+    graph.initialize(saved?.zeroMs ?? firstMs - graph.batchMs)
+    const checkpointer = this.#openCheckpointer(operators, logs)
     active = { context: this, startedAt: callSite('start').short }
     this.#state = 'ACTIVE'
-    this.#running = { generator, scheduler, receivers, release: this.#holdsProcess ? keepAlive() : () => undefined }
+    this.#running = {
+      generator,
+      scheduler,
+      receivers,
+      checkpointer,
+      release: this.#holdsProcess ? keepAlive() : () => undefined,
+    }
     this.#bus.post((listener) => listener.onStreamingStarted?.({ time: clock.now() }))
-    const inputs = Promise.all(graph.inputs.map(async (input) => input.start()))
-    receivers.start()
-    generator.start(firstMs)
-    tellStarted()
-    logger.info(`StreamingContext started: batches of ${graph.batchMs} ms`, { name: sparkContext.appName })
-    const started = inputs.then(() => undefined)
-    started.catch((error) => this.#termination.fail(asError(error)))
-    return started
+    const begin = async (): Promise<void> => {
+      const inputs = Promise.all(graph.inputs.map(async (input) => input.start()))
+      receivers.start()
+      generator.start(firstMs, this.#reruns(firstMs, stateful.length > 0))
+      tellStarted()
+      logger.info(`StreamingContext started: batches of ${graph.batchMs} ms`, { name: sparkContext.appName })
+      await inputs
+    }
+    const started = this.#resumed
+      ? this.#recoverBlocks(this.#resumed, operators, logs).then(begin)
+      : // What a receiver has acknowledged must be found again even when the process ends before its first batch.
+        logs.size > 0
+        ? checkpointer?.first().then(begin)
+        : begin()
+    started?.catch((error) => this.#termination.fail(asError(error)))
+    return started ?? Promise.resolve()
+  }
+
+  /** B138. */
+  #openLogs(operators: readonly KeptOperator[]): Map<string, BlockLog> {
+    const { graph, sparkContext } = this
+    const conf = sparkContext.getConf()
+    const logs = new Map<string, BlockLog>()
+    if (!conf.getBoolean('spark.streaming.receiver.writeAheadLog.enable', false)) return logs
+    if (graph.checkpointDirectory === undefined) {
+      throw new IllegalArgumentError(
+        'Cannot enable receiver write-ahead log without checkpoint directory set. Please use streamingContext.checkpoint() to set the checkpoint directory.',
+      )
+    }
+    const rollingMs = conf.getInt('spark.streaming.receiver.writeAheadLog.rollingIntervalSecs', 60) * 1000
+    for (const { id, node } of operators) {
+      if (!(node instanceof ReceiverNode)) continue
+      node.markLogged()
+      logs.set(id, new BlockLog(graph.checkpointDirectory, id, sparkContext.clock, rollingMs, sparkContext.logger))
+    }
+    return logs
+  }
+
+  #openCheckpointer(operators: readonly KeptOperator[], logs: ReadonlyMap<string, BlockLog>): Checkpointer | undefined {
+    const { graph, sparkContext } = this
+    const { logger, appName } = sparkContext
+    const folder = graph.checkpointDirectory
+    if (folder === undefined) return undefined
+    mkdirSync(folder, { recursive: true })
+    if (!this.#resumed && moveAside(folder, sparkContext.clock.now())) {
+      logger.warn(
+        'the checkpoint directory holds the state of an earlier run, which is moved aside: StreamingContext.getOrCreate would go on from it',
+        { folder },
+      )
+    }
+    return new Checkpointer({ folder, graph, operators, logs, logger, appName, resumed: this.#resumed })
+  }
+
+  /** Gives the batches of the run before the blocks they had; the others go to the next batch (B135). */
+  async #recoverBlocks(
+    { checkpoint, spans }: Resumed,
+    operators: readonly KeptOperator[],
+    logs: ReadonlyMap<string, BlockLog>,
+  ): Promise<void> {
+    const { tracker } = this.graph
+    for (const { id, node } of operators) {
+      const log = logs.get(id)
+      if (!log || !(node instanceof ReceiverNode)) continue
+      const known = spans.get(id) ?? []
+      const next = known.at(-1)?.[2] ?? 0
+      const blocks = await log.recover(known[0]?.[1] ?? 0)
+      const { streamId } = node
+      for (const [timeMs, from, to] of known) {
+        const mine = [...blocks].filter(([number]) => number >= from && number < to)
+        tracker.restore(
+          timeMs,
+          mine.map(([, block]) => ({ ...block, streamId })),
+        )
+      }
+      for (const [number, block] of blocks) if (number >= next) tracker.add({ ...block, streamId })
+    }
+    if (checkpoint.unlogged.length === 0) return
+    this.sparkContext.logger.warn(
+      'Some blocks could not be recovered as they were not found in memory. To prevent such data loss, enable the write-ahead log: spark.streaming.receiver.writeAheadLog.enable',
+      { batches: checkpoint.unlogged.join(', ') },
+    )
+  }
+
+  /** The batches between what was saved and the first of the clock (B134): those that were complete are not put out again. */
+  #reruns(firstMs: number, hasState: boolean): Rerun[] {
+    const saved = this.#resumed?.checkpoint
+    if (!saved) return []
+    const pending = new Set(saved.pending)
+    const reruns: Rerun[] = []
+    for (let timeMs = saved.stateMs + saved.batchMs; timeMs < firstMs; timeMs += saved.batchMs) {
+      if (timeMs > saved.timeMs) reruns.push({ timeMs, kind: 'missed' })
+      else if (pending.has(timeMs)) reruns.push({ timeMs, kind: 'again' })
+      else if (hasState) reruns.push({ timeMs, kind: 'state' })
+    }
+    return reruns
+  }
+
+  /** For tests that move the clock: resolves when every batch that is due has been generated, run and saved. */
+  async settled(): Promise<void> {
+    const running = this.#running
+    if (!running) return
+    const { generator, scheduler, checkpointer } = running
+    do {
+      await generator.whenIdle()
+      await scheduler.whenIdle()
+      await checkpointer?.whenIdle()
+    } while (scheduler.openBatchCount > 0)
   }
 
   /**
@@ -340,6 +532,7 @@ export class StreamingContext implements StreamContext {
       if (graceful) await this.#stopGracefully(running)
       else await this.#stopNow(running)
       await Promise.all(this.graph.inputs.map(async (input) => input.stop()))
+      await running.checkpointer?.finish()
     } finally {
       await this.#bus.stop()
       running.release()

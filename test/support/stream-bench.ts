@@ -77,6 +77,7 @@ export class StreamBench {
   /** Resolves when no batch is waiting or running. */
   async settled(): Promise<void> {
     await settle()
+    await this.ssc.settled()
     while (this.ssc.progress.waiting.length + this.ssc.progress.running.length > 0) await settle()
   }
 

@@ -1,7 +1,8 @@
 import type { Logger } from '../../monitor/logger.ts'
+import { StateNode } from '../op/state-node.ts'
 import { ReceiverTracker } from '../receiver/tracker.ts'
 import type { SparkContext } from '../spark-context.ts'
-import { require_ } from '../time.ts'
+import { IllegalArgumentError, require_ } from '../time.ts'
 import type { InputNode, Node, NodeGraph } from './node.ts'
 import type { OutputNode } from './output.ts'
 
@@ -31,6 +32,8 @@ export class StreamGraph implements NodeGraph {
   context: StreamContext | undefined
   /** Time of the batch before the first; undefined until the start. */
   zeroMs: number | undefined
+  /** Where checkpoints lie, if there are any. */
+  checkpointDirectory: string | undefined
   #rememberMs: number | undefined
 
   constructor(sparkContext: SparkContext, batchMs: number) {
@@ -77,6 +80,36 @@ export class StreamGraph implements NodeGraph {
   /** Throws when there is nothing to run. */
   validate(): void {
     require_(this.outputs.length > 0, 'No output operations registered, so nothing to execute')
+    for (const node of this.reachable()) {
+      this.#checkInterval(node)
+      if (!(node instanceof StateNode) || !node.needsDirectory || this.isCheckpointed) continue
+      throw new IllegalArgumentError(
+        `requirement failed: The checkpoint directory has not been set. Please set it by StreamingContext.checkpoint(). ${node.describe()} needs it.`,
+      )
+    }
+  }
+
+  /** B36. */
+  #checkInterval(node: Node<unknown>): void {
+    const { checkpointMs, slideMs } = node
+    if (checkpointMs === undefined) return
+    require_(
+      checkpointMs >= slideMs,
+      `The checkpoint interval for ${node.describe()} has been set to ${checkpointMs} ms which is lower than its slide time (${slideMs} ms). Please set it to at least ${slideMs} ms.`,
+    )
+    require_(
+      checkpointMs % slideMs === 0,
+      `The checkpoint interval for ${node.describe()} has been set to ${checkpointMs} ms which is not a multiple of its slide time (${slideMs} ms). Please set it to a multiple of ${slideMs} ms.`,
+    )
+  }
+
+  get isCheckpointed(): boolean {
+    return this.checkpointDirectory !== undefined
+  }
+
+  /** The operators with state that an output operation reaches. */
+  stateful(): StateNode<unknown, unknown, unknown>[] {
+    return [...this.reachable()].filter((node) => node instanceof StateNode).sort((a, b) => a.id - b.id)
   }
 
   /** Fixes zero time and what each stream has to remember (B30). */

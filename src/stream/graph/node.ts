@@ -11,6 +11,8 @@ export interface NodeGraph {
   readonly batchMs: number
   /** Time of the batch before the first; undefined until the start. */
   readonly zeroMs: number | undefined
+  /** True when there is a checkpoint directory. */
+  readonly isCheckpointed: boolean
   add(node: Node<unknown>): number
   addInput(input: InputNode<unknown>): number
 }
@@ -29,6 +31,8 @@ export abstract class Node<T> {
   abstract readonly slideMs: number
   #level = StorageLevel.NONE
   #rememberMs = 0
+  #checkpointMs: number | undefined
+  #label: string | undefined
   readonly #generated = new Map<number, Promise<MaybeRdd<T>>>()
 
   constructor(graph: NodeGraph) {
@@ -81,6 +85,34 @@ export abstract class Node<T> {
       throw new Error('Cannot change storage level of a DStream after streaming context has started')
     }
     this.#level = level
+  }
+
+  /** How often the job wants this stream's state saved, in milliseconds; undefined leaves it to the engine. */
+  get checkpointMs(): number | undefined {
+    return this.#checkpointMs
+  }
+
+  /** B37: not once the context runs. */
+  checkpoint(intervalMs: number): void {
+    if (this.graph.zeroMs !== undefined) {
+      throw new Error(`Cannot change checkpoint interval of ${this.describe()} after streaming context has started`)
+    }
+    this.#checkpointMs = intervalMs
+    if (!this.#level.isKept) this.persist(StorageLevel.MEMORY_ONLY_SER)
+  }
+
+  /** A name that stays when the job around the operator changes: a checkpoint finds it by it. */
+  get label(): string | undefined {
+    return this.#label
+  }
+
+  setLabel(label: string): void {
+    this.#label = label
+  }
+
+  /** What tells this operator from others of its kind in an other run of the job, apart from its place. */
+  get detail(): string {
+    return ''
   }
 
   get rememberMs(): number {
@@ -155,6 +187,19 @@ export abstract class InputNode<T> extends Node<T> {
   protected report(timeMs: number, numRecords: number, metadata: Readonly<Record<string, unknown>> = {}): void {
     this.#infos.set(timeMs, { inputStreamId: this.streamId, numRecords, metadata })
   }
+
+  /** True when the records of an earlier batch can be had again after a crash. */
+  get isReplayable(): boolean {
+    return false
+  }
+
+  /** What a checkpoint keeps, as JSON, of batches after `timeMs`; undefined for nothing (B136). */
+  saveBatches(_timeMs: number): unknown {
+    return undefined
+  }
+
+  /** Takes back what `saveBatches` gave, in a new process; `timeMs` is the last batch that was generated. */
+  restoreBatches(_saved: unknown, _timeMs: number): void {}
 
   infoAt(timeMs: number): InputInfo | undefined {
     return this.#infos.get(timeMs)

@@ -12,6 +12,13 @@ export interface FileStreamOptions<T> {
   readonly reader: (files: FileSystem, path: string) => AsyncIterable<T>
 }
 
+/** What a checkpoint keeps of a file stream. */
+interface SavedFiles {
+  readonly createdMs: number
+  readonly batches: readonly (readonly [number, readonly string[]])[]
+  readonly taken: readonly (readonly [string, number])[]
+}
+
 /** Cuts bytes into records of one length; throws when bytes are left over. */
 export async function* readRecords(
   chunks: AsyncIterable<Uint8Array>,
@@ -43,10 +50,14 @@ export class FileNode<T> extends InputNode<T> {
   readonly kind = 'file'
   readonly #uri: string
   readonly #options: FileStreamOptions<T>
-  readonly #createdMs: number
+  #createdMs: number
   readonly #selectMs: number
   /** Batch time at which each path was taken. */
   readonly #taken = new Map<string, number>()
+  /** The files of each batch that may be asked for again. */
+  readonly #batches = new Map<number, readonly string[]>()
+  /** The last batch of an earlier run: what it does not know of up to there had no files. */
+  #restoredMs = 0
 
   constructor(graph: NodeGraph, uri: string, options: FileStreamOptions<T>) {
     super(graph)
@@ -66,11 +77,34 @@ export class FileNode<T> extends InputNode<T> {
     return `File stream [${this.streamId}]`
   }
 
+  override get detail(): string {
+    return this.#uri
+  }
+
+  override get isReplayable(): boolean {
+    return true
+  }
+
+  /** B136. */
+  override saveBatches(afterMs: number): SavedFiles {
+    for (const timeMs of this.#batches.keys()) if (timeMs <= afterMs) this.#batches.delete(timeMs)
+    return { createdMs: this.#createdMs, batches: [...this.#batches], taken: [...this.#taken] }
+  }
+
+  override restoreBatches(saved: SavedFiles, timeMs: number): void {
+    this.#createdMs = saved.createdMs
+    this.#restoredMs = timeMs
+    for (const [batchMs, paths] of saved.batches) this.#batches.set(batchMs, paths)
+    for (const [path, takenMs] of saved.taken) this.#taken.set(path, takenMs)
+  }
+
   protected async compute(timeMs: number): Promise<RDD<T>> {
     const { files, path } = locate(this.#uri)
-    const found = await this.#find(files, path, timeMs)
-    const paths = found.map((entry) => entry.path)
-    for (const taken of paths) this.#taken.set(taken, timeMs)
+    const known = this.#batches.get(timeMs) ?? (timeMs <= this.#restoredMs ? [] : undefined)
+    const paths = known ?? (await this.#find(files, path, timeMs)).map((entry) => entry.path)
+    if (!known) for (const taken of paths) this.#taken.set(taken, timeMs)
+    // An earlier batch of a resumed job is asked for with its files; an empty one needs no note.
+    if (paths.length > 0 && this.graph.isCheckpointed) this.#batches.set(timeMs, paths)
     this.report(timeMs, 0, { files: paths, Description: paths.join('\n') })
     return this.graph.sparkContext.filesRdd(paths.map((taken) => () => this.#options.reader(files, taken)))
   }

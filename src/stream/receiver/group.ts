@@ -6,9 +6,13 @@ import { ReceiverNode } from './node.ts'
 import { PidRateEstimator } from './rate-estimator.ts'
 import { RateLimiter } from './rate-limiter.ts'
 import { ReceiverSupervisor } from './supervisor.ts'
+import type { ReceivedBlock } from './tracker.ts'
 
 /** Longest wait for receivers when the context stops at once, in milliseconds (B126). */
 const stopMaxMs = 10_000
+
+/** Keeps a block of a receiver; a promise when that takes time. */
+export type StoreBlock = (node: ReceiverNode<unknown>, block: ReceivedBlock) => void | Promise<void>
 
 /** The receivers of a running context. */
 export class ReceiverGroup {
@@ -17,7 +21,7 @@ export class ReceiverGroup {
   readonly #estimators = new Map<number, PidRateEstimator>()
 
   /** Reads the settings once (B153). Throws for a bad one. */
-  constructor(graph: StreamGraph, bus: ListenerBus, conf: SparkConf) {
+  constructor(graph: StreamGraph, bus: ListenerBus, conf: SparkConf, store: StoreBlock) {
     this.#graph = graph
     const { clock } = graph.sparkContext
     const blockIntervalMs = conf.getTimeAsMs('spark.streaming.blockInterval', '200ms')
@@ -39,7 +43,7 @@ export class ReceiverGroup {
         blockIntervalMs,
         blockQueueMax,
         restartDelayMs,
-        store: (block) => graph.tracker.add(block),
+        store: (block) => store(node, block),
       })
     })
   }

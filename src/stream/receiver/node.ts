@@ -11,6 +11,7 @@ export class ReceiverNode<T> extends InputNode<T> {
   readonly receiver: Receiver<T>
   readonly #streams: StreamGraph
   readonly #words: string
+  #isLogged = false
 
   /** `words` names the stream for people, such as `Socket stream`. */
   constructor(graph: StreamGraph, receiver: Receiver<T>, words: string) {
@@ -22,6 +23,20 @@ export class ReceiverNode<T> extends InputNode<T> {
 
   get name(): string {
     return `${this.#words} [${this.streamId}]`
+  }
+
+  /** The class of the receiver, and what it says of itself. */
+  override get detail(): string {
+    return `${this.#words} ${this.receiver.constructor.name}`
+  }
+
+  override get isReplayable(): boolean {
+    return this.#isLogged
+  }
+
+  /** Its blocks are in the write-ahead log. */
+  markLogged(): void {
+    this.#isLogged = true
   }
 
   protected compute(timeMs: number): RDD<T> {

@@ -7,6 +7,8 @@ export interface ReceivedBlock {
   /** Records it counts as: 0 for an opaque block. */
   readonly recordCount: number
   readonly metadata?: unknown
+  /** Its number in the write-ahead log. */
+  readonly logNumber?: number
 }
 
 /** Knows every block from its arrival until its batch is forgotten. Each block belongs to exactly one batch (B103). */
@@ -33,6 +35,13 @@ export class ReceiverTracker {
     }
     this.#allocated.set(timeMs, byStream)
     this.#waiting = []
+  }
+
+  /** Gives back to a batch of an earlier run what it had. */
+  restore(timeMs: number, blocks: readonly ReceivedBlock[]): void {
+    const byStream = this.#allocated.get(timeMs) ?? new Map<number, ReceivedBlock[]>()
+    for (const block of blocks) byStream.set(block.streamId, [...(byStream.get(block.streamId) ?? []), block])
+    this.#allocated.set(timeMs, byStream)
   }
 
   /** The blocks of one stream in one batch, in order of arrival. */

@@ -18,6 +18,7 @@ interface JobSet {
   startedMs: number | undefined
   endedMs: number | undefined
   left: number
+  failed: boolean
 }
 
 /** Tells a call made from inside a job from one made outside. */
@@ -35,8 +36,10 @@ export interface JobSchedulerOptions {
   readonly termination: Termination
   /** Output operations that may run at once (`spark.streaming.concurrentJobs`). */
   readonly concurrentJobs: number
-  /** Called when the last job of a batch has ended, or at once for a batch without jobs. */
-  readonly onBatchDone: (timeMs: number, info: BatchInfo) => void
+  /** Called when the last job of a batch has ended: work of the batch that no job has asked for. A rejection fails the batch. */
+  readonly settle: (timeMs: number) => Promise<void>
+  /** Called when a batch is complete. */
+  readonly onBatchDone: (timeMs: number, info: BatchInfo, failed: boolean) => void
 }
 
 /** Runs jobs first in, first out over (batch time, operation); with one at a time batches never overlap (B41). */
@@ -44,6 +47,8 @@ export class JobScheduler {
   readonly #options: JobSchedulerOptions
   readonly #queue: { readonly set: JobSet; readonly index: number }[] = []
   #running = 0
+  /** Batches without jobs, one after the other. */
+  #silent: Promise<void> = Promise.resolve()
   #openSets = 0
   #abandoned = false
   #idle: (() => void)[] = []
@@ -69,12 +74,13 @@ export class JobScheduler {
       startedMs: undefined,
       endedMs: undefined,
       left: jobs.length,
-    }
-    if (jobs.length === 0) {
-      this.#options.onBatchDone(timeMs, batchInfo(set))
-      return
+      failed: false,
     }
     this.#openSets++
+    if (jobs.length === 0) {
+      this.#silent = this.#silent.then(() => this.#finish(set))
+      return
+    }
     this.#post('onBatchSubmitted', set)
     for (let index = 0; index < jobs.length; index++) this.#queue.push({ set, index })
     this.#pump()
@@ -115,27 +121,43 @@ export class JobScheduler {
     } catch (thrown) {
       const error = asError(thrown)
       failureReason = error.stack ?? error.message
+      set.failed = true
       this.#options.logger.error(`Error running job ${job.output.callSite.short} for time ${set.timeMs} ms`, {
         error: error.message,
       })
       this.#options.termination.fail(error, { batchTimeMs: set.timeMs, operation: job.output.callSite.short })
     }
     this.#postOperation('onOutputOperationCompleted', set, index, { endTime: clock.now(), failureReason })
+    if (--set.left === 0) await this.#finish(set)
     this.#running--
-    if (--set.left === 0) this.#complete(set)
     this.#pump()
   }
 
-  #complete(set: JobSet): void {
-    set.endedMs = this.#options.clock.now()
+  async #finish(set: JobSet): Promise<void> {
+    try {
+      await this.#options.settle(set.timeMs)
+    } catch (thrown) {
+      // A job that asked for the same has reported it already.
+      if (!set.failed) {
+        const error = asError(thrown)
+        this.#options.logger.error(`Error updating state for time ${set.timeMs} ms`, { error: error.message })
+        this.#options.termination.fail(error, { batchTimeMs: set.timeMs, operation: undefined })
+      }
+      set.failed = true
+    }
     this.#openSets--
+    if (set.jobs.length > 0) this.#tellCompleted(set)
+    this.#options.onBatchDone(set.timeMs, batchInfo(set), set.failed)
+    if (this.#openSets === 0) for (const resolve of this.#idle.splice(0)) resolve()
+  }
+
+  #tellCompleted(set: JobSet): void {
+    set.endedMs = this.#options.clock.now()
     const info = batchInfo(set)
     this.#options.logger.debug(
       `Total delay: ${(set.endedMs - set.timeMs) / 1000} s for time ${set.timeMs} ms (execution: ${(info.processingDelay ?? 0) / 1000} s)`,
     )
     this.#options.bus.post((listener) => listener.onBatchCompleted?.({ batchInfo: info }))
-    this.#options.onBatchDone(set.timeMs, info)
-    if (this.#openSets === 0) for (const resolve of this.#idle.splice(0)) resolve()
   }
 
   #post(event: 'onBatchSubmitted' | 'onBatchStarted', set: JobSet): void {

@@ -1,0 +1,92 @@
+/*
+ * A checkpoint: where a job stands, without its code.
+ *
+ *   file := `flume-ts checkpoint 1 <crc32 of the JSON, hexadecimal>\n` JSON
+ *
+ * - Named `checkpoint-<time of the newest batch>`; the one before it with the same time becomes `….bk` (B131).
+ * - It has its name only when it is whole and synced, and what it names (state files, block logs) is on disk before it.
+ * - The newest ten are kept.
+ */
+import { open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
+import { FlumeError } from '../../core/error.ts'
+import type { StateRange } from '../state/state-files.ts'
+
+const magic = 'flume-ts checkpoint 1'
+/** Checkpoints kept, newest first. */
+export const checkpointsKept = 10
+
+/** The blocks of one batch: numbers from `from` up to, not including, `to`. */
+export type BlockSpan = readonly [timeMs: number, from: number, to: number]
+
+export interface SavedOperator {
+  readonly id: string
+  readonly kind: string
+  readonly state?: StateRange
+  /** What an input needs to give its batches again. */
+  readonly batches?: unknown
+  /** A receiver's blocks in the write-ahead log: which batch has which, and the first that no batch has. */
+  readonly blocks?: { readonly next: number; readonly spans: readonly BlockSpan[] }
+}
+
+export interface Checkpoint {
+  readonly appName: string
+  readonly batchMs: number
+  /** The batch before the first. */
+  readonly zeroMs: number
+  /** The newest batch. */
+  readonly timeMs: number
+  /** The batch whose state is saved: every batch up to it is complete. */
+  readonly stateMs: number
+  /** Batches that are not complete, oldest first. */
+  readonly pending: readonly number[]
+  /** Batches whose received records are in no log. */
+  readonly unlogged: readonly number[]
+  readonly operators: readonly SavedOperator[]
+}
+
+/** Writes a checkpoint; resolves when it is on disk. */
+export async function writeCheckpoint(folder: string, checkpoint: Checkpoint): Promise<void> {
+  const json = JSON.stringify(checkpoint)
+  const path = join(folder, `checkpoint-${checkpoint.timeMs}`)
+  const temporary = join(folder, 'temp')
+  const handle = await open(temporary, 'w')
+  try {
+    await handle.writeFile(`${magic} ${crc32(json).toString(16)}\n${json}`)
+    await handle.datasync()
+  } finally {
+    await handle.close()
+  }
+  await rename(path, `${path}.bk`).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error
+  })
+  await rename(temporary, path)
+  for (const { name } of (await listCheckpoints(folder)).slice(checkpointsKept))
+    await rm(join(folder, name), { force: true })
+}
+
+/** The checkpoints in a folder, newest first, each before its backup (B132). */
+export async function listCheckpoints(folder: string): Promise<{ readonly name: string; readonly timeMs: number }[]> {
+  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return []
+    throw new FlumeError('IO', `cannot read the checkpoint directory ${folder}`, { cause: error })
+  })
+  return names
+    .map((name) => ({ name, found: /^checkpoint-(\d+)(\.bk)?$/.exec(name) }))
+    .filter(({ found }) => found !== null)
+    .map(({ name, found }) => ({ name, timeMs: Number(found?.[1]) }))
+    .sort((a, b) => b.timeMs - a.timeMs || a.name.length - b.name.length)
+}
+
+/** Rejects INVALID_DATA when the file is no checkpoint or is damaged. */
+export async function readCheckpoint(path: string): Promise<Checkpoint> {
+  const text = await readFile(path, 'utf8')
+  const end = text.indexOf('\n')
+  const [, sum] = /^flume-ts checkpoint 1 ([0-9a-f]+)$/.exec(text.slice(0, Math.max(0, end))) ?? []
+  const json = text.slice(end + 1)
+  if (sum === undefined) throw new FlumeError('INVALID_DATA', `${path} is no checkpoint of flume-ts`)
+  if (crc32(json) !== Number.parseInt(sum, 16))
+    throw new FlumeError('INVALID_DATA', `${path} is damaged: its sum is wrong`)
+  return JSON.parse(json) as Checkpoint
+}

@@ -1,0 +1,175 @@
+import { setImmediate } from 'node:timers/promises'
+import type { Partitioner } from '../rdd/partitioner.ts'
+import { collectPartition, type Dataset, indexesOf, type Plan, type Runner, type Stage } from '../rdd/plan.ts'
+import { isThenable, type Push, pushArray, pushIterable, pushPaced, type Signal } from '../rdd/push.ts'
+import type { StatePartition, StateStore } from './state-store.ts'
+
+/** Records or keys worked on before the event loop gets a turn. */
+const turnCount = 16_384
+
+/** Works on items one by one, letting receivers and timers live through a long list. */
+export async function paced<T>(items: Iterable<T>, act: (item: T) => void): Promise<void> {
+  let count = 0
+  for (const item of items) {
+    act(item)
+    if (++count % turnCount === 0) await setImmediate()
+  }
+}
+
+/** A result that must be there at once. */
+export function refusePromise(result: unknown, operation: string): void {
+  if (isThenable(result)) throw new TypeError(`the function given to ${operation} must not be asynchronous`)
+}
+
+/** Every pair to the partition of its key, in order of the input's partitions and of the records in them (B79). */
+export async function route<K, V>(
+  input: Dataset<[K, V]>,
+  partitioner: Partitioner,
+  runner: Runner,
+  operation: string,
+): Promise<[K, V][][]> {
+  const parts = await runner.runPartitions(indexesOf(input), (index) => collectPartition(input, index))
+  const targets: [K, V][][] = Array.from({ length: partitioner.numPartitions }, () => [])
+  const single = partitioner.numPartitions === 1
+  for (const items of parts) {
+    await paced(items, (item) => {
+      if (!Array.isArray(item) || item.length !== 2) {
+        throw new TypeError(`${operation} needs [key, value] pairs, and got ${String(item)}`)
+      }
+      targets[single ? 0 : partitioner.getPartition(item[0])]?.push(item)
+    })
+  }
+  return targets
+}
+
+/** Changes the state of one partition and answers what the operator emits for it. */
+export type Advance<K, S, R> = (index: number, partition: StatePartition<K, S>) => Promise<R[]>
+
+/**
+ * One batch of a stateful operator: waiting, then done. It runs after the step before it, once, and changes the state
+ * whole or not at all: a function that throws leaves the state as it was, and whoever asks next tries again.
+ */
+export class StateStep<K, S, R> implements Stage {
+  readonly version: number
+  readonly store: StateStore<K, S>
+  /** What must be ready first: the input and, until it is done, the step before. Let go once done. */
+  parents: readonly Dataset<unknown>[]
+  #advance: ((runner: Runner) => Promise<Advance<K, S, R>>) | undefined
+  #emitted: readonly R[][] | undefined
+  #preparing: Promise<void> | undefined
+
+  constructor(
+    store: StateStore<K, S>,
+    version: number,
+    parents: readonly Dataset<unknown>[],
+    advance: (runner: Runner) => Promise<Advance<K, S, R>>,
+  ) {
+    this.store = store
+    this.version = version
+    this.parents = parents
+    this.#advance = advance
+  }
+
+  get isDone(): boolean {
+    return this.#emitted !== undefined
+  }
+
+  /** What the operator emitted for one partition. */
+  emitted(index: number): readonly R[] {
+    if (!this.#emitted) throw new Error('a partition was asked for before its stage was run')
+    return this.#emitted[index] as readonly R[]
+  }
+
+  prepare(runner: Runner): Promise<void> {
+    this.#preparing ??= this.#run(runner).catch((error) => {
+      this.#preparing = undefined
+      throw error
+    })
+    return this.#preparing
+  }
+
+  async #run(runner: Runner): Promise<void> {
+    if (!this.#advance) return
+    const advance = await this.#advance(runner)
+    const { store } = this
+    store.begin(this.version)
+    try {
+      const indexes = store.partitions.map((_, index) => index)
+      const emitted = await runner.runPartitions(indexes, (index) =>
+        advance(index, store.partitions[index] as StatePartition<K, S>),
+      )
+      store.commit()
+      this.#emitted = emitted
+      this.parents = []
+      this.#advance = undefined
+    } catch (error) {
+      store.rollback()
+      throw error
+    }
+  }
+}
+
+/** What the operator emitted in a batch. */
+export class EmittedPlan<K, S, R> implements Plan<R> {
+  readonly partitionCount: number
+  readonly stage: StateStep<K, S, R>
+  readonly holdsRecords = true
+
+  constructor(step: StateStep<K, S, R>) {
+    this.stage = step
+    this.partitionCount = step.store.partitions.length
+  }
+
+  get parents(): readonly Dataset<unknown>[] {
+    return this.stage.parents
+  }
+
+  run(index: number, push: Push<R>): Signal {
+    return pushPaced(this.stage.emitted(index), push)
+  }
+}
+
+/** Every key with its state as it was after a batch; read from the store when it is asked for. */
+export class StatePlan<K, S, R> implements Plan<[K, S]> {
+  readonly partitionCount: number
+  readonly stage: StateStep<K, S, R>
+  readonly holdsRecords = true
+
+  constructor(step: StateStep<K, S, R>) {
+    this.stage = step
+    this.partitionCount = step.store.partitions.length
+  }
+
+  get parents(): readonly Dataset<unknown>[] {
+    return this.stage.parents
+  }
+
+  run(index: number, push: Push<[K, S]>): Signal {
+    return pushTurning(this.stage.store.pairsAt(index, this.stage.version), push)
+  }
+}
+
+/** Pushes from an iterator in turns, so that millions of keys do not stop the event loop; stops reading when told to. */
+function pushTurning<T>(items: IterableIterator<T>, push: Push<T>): Signal {
+  const taken = takeSome(items)
+  if (taken.length < turnCount) return pushArray(taken, push)
+  const rest = async (): Promise<Awaited<Signal>> => {
+    for (let part = taken; part.length > 0; part = takeSome(items)) {
+      const signal = await pushIterable(part, push)
+      if (signal !== undefined) return signal
+      await setImmediate()
+    }
+    return undefined
+  }
+  return rest()
+}
+
+function takeSome<T>(items: IterableIterator<T>): T[] {
+  const taken: T[] = []
+  while (taken.length < turnCount) {
+    const step = items.next()
+    if (step.done) break
+    taken.push(step.value)
+  }
+  return taken
+}
