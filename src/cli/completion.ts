@@ -97,7 +97,7 @@ ${cases.join('')}  esac
     return
   fi
   case \${COMP_WORDS[1]} in
-    help) if ((COMP_CWORD == 2)); then words=${quoted(`${kindNames} ${names}`)}; else case \${COMP_WORDS[2]} in
+    help) if ((COMP_CWORD == 2)); then words=${quoted([...new Set(`${kindNames} ${names}`.split(' '))].join(' '))}; else case \${COMP_WORDS[2]} in
 ${types.join('')}    esac; fi ;;
     list) words=${quoted(kindNames)} ;;
     completion) words=${quoted(shells)} ;;
