@@ -101,7 +101,7 @@ export const where = import.meta.url
   it('a Java class of one’s own says how to write it here', async () => {
     assert.match(
       (await loadWith('com.acme.MySource')).findings,
-      /there is no source "com\.acme\.MySource" \(Java classes cannot be loaded; write it as a module of your own and name that, such as \.\/my-source\.ts\)/,
+      /there is no source "com\.acme\.MySource" \(Java classes cannot be loaded; write it as a module of your own: a file that exports what defineSource of flume-ts\/agent returns, named as the type, such as \.\/my-source\.ts\)/,
     )
   })
 
