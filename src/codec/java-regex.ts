@@ -1,23 +1,50 @@
+import { isNullable, leadingRun, stepsMax } from './java-regex/bound.ts'
+import { LinearPattern } from './java-regex/linear.ts'
+import { type Node, type Pattern, PatternProblem, parsePattern } from './java-regex/parse.ts'
+import { hasGroup, keepsGroups, toScript } from './java-regex/script.ts'
+
 /**
- * Java's regular expressions on JavaScript's engine.
+ * Java's regular expressions, in a time that no text can make long.
  *
- * What means the same in both is handed over, what Java reads differently (`.`, `$`, `\s`, POSIX classes, quotes, flags in
- * front) is written out, and what JavaScript cannot say (possessive quantifiers, atomic groups, flags in the middle) is
- * refused with the reason: a pattern never silently means something else.
+ * A pattern is read as Java reads it; what cannot be had here (possessive quantifiers, atomic groups, some properties) is
+ * refused with the reason: a pattern never silently means something else. How many steps JavaScript's engine may need for
+ * a text of a certain length is bounded from the pattern alone; texts for which that bound is low go to that engine, all
+ * others to one of our own whose time is linear. So patterns that cannot explode pay nothing, and one such as
+ * `(a+)+$`, or a line of a megabyte, costs a moment and not the day.
  */
+
+/** Steps that JavaScript's engine may need for one text: some milliseconds. */
+const directStepsMax = 4_000_000
+/** Longest text that a pattern without a linear form must be good for: the name of a file. */
+const nameLengthMax = 255
+/** Steps that all searches in one text may need together, for each of its characters and beyond them. */
+const replaceStepsPerCharacter = 1000
+const replaceStepsMin = 10_000_000
+
+/** A pattern that is compared with whole texts (Java's `matches`), such as names of files. */
 export class JavaPattern {
   /** The pattern as the user wrote it. */
   readonly source: string
-  readonly #whole: RegExp
+  readonly #direct: Direct
+  readonly #linear: LinearPattern | undefined
 
-  constructor(source: string, translated: Translation) {
+  constructor(source: string) {
     this.source = source
-    this.#whole = new RegExp(`^(?:${translated.source})$`, translated.flags)
+    const { root } = parsePattern(source)
+    const hasReference = some(root, (node) => node.kind === 'reference')
+    this.#direct = new Direct(root, `^(?:${toScript(root)})$`, true)
+    if (!hasReference) this.#linear = new LinearPattern(root, true)
+    else if (this.#direct.lengthMax < nameLengthMax) {
+      throw new PatternProblem('may take for ever: it refers back to a group and can match in too many ways')
+    } else if (this.#direct.hasWordEdge) {
+      throw new PatternProblem('has \\b and refers back to a group, which is not supported together')
+    }
   }
 
-  /** True when the pattern matches the whole text (Java's `matches`). */
+  /** True when the pattern matches the whole text. */
   matches(text: string): boolean {
-    return this.#whole.test(text)
+    if (!this.#linear) return text.length <= this.#direct.lengthMax && this.#direct.expression.test(text)
+    return this.#direct.takes(text) ? this.#direct.expression.test(text) : this.#linear.test(text)
   }
 
   toString(): string {
@@ -25,290 +52,217 @@ export class JavaPattern {
   }
 }
 
-export interface Translation {
+/** Groups 0, 1, … of a match; undefined for one that took no part. */
+export type Groups = readonly (string | undefined)[]
+
+/** A pattern that is searched for in texts (Java's `find`). */
+export class JavaSearch {
+  /** The pattern as the user wrote it. */
   readonly source: string
-  readonly flags: string
+  readonly groupCount: number
+  readonly groupNames: ReadonlyMap<string, number>
+  readonly #direct: Direct
+  readonly #everywhere: RegExp
+  readonly #replaceLengthMax: number
+  readonly #linear: LinearPattern
+
+  /** Throws PatternProblem. `groups` asks for `exec` and `replaceAll`, which some patterns cannot have. */
+  constructor(source: string, groups: boolean) {
+    this.source = source
+    const { root, groupCount, groupNames }: Pattern = parsePattern(source)
+    this.groupCount = groupCount
+    this.groupNames = groupNames
+    if (groups && some(root, (node) => node.kind === 'repeat' && node.max > 1 && isNullable(node.item))) {
+      throw new PatternProblem('repeats something that can be empty; where it ends would be Java’s secret')
+    }
+    if (groups && some(root, (node) => node.kind === 'look' && hasGroup(node.item))) {
+      throw new PatternProblem('has a group inside a look-around; write (?:…) there')
+    }
+    this.#linear = new LinearPattern(root, false)
+    const script = toScript(root)
+    const run = leadingRun(root)
+    this.#direct = new Direct(root, run ? `(?<!${run.set.toSource()})(?:${script})` : script, false)
+    this.#everywhere = new RegExp(script, 'gu')
+    this.#replaceLengthMax = longestWithin(directStepsMax, (length) => stepsMax(root, false, length, true))
+    if (groups && !keepsGroups(root)) this.#direct.lengthMax = -1
+  }
+
+  /** Longest text, in UTF-16 units, that JavaScript's engine is trusted with. */
+  get directLengthMax(): number {
+    return this.#direct.lengthMax
+  }
+
+  test(text: string): boolean {
+    return this.#direct.takes(text) ? this.#direct.expression.test(text) : this.#linear.test(text)
+  }
+
+  /** The groups of the first match, or undefined. */
+  exec(text: string): Groups | undefined {
+    if (this.#direct.takes(text)) return this.#direct.expression.exec(text) ?? undefined
+    const places = this.#linear.searcher(text).find(0)
+    return places && Array.from({ length: this.groupCount + 1 }, (_, group) => groupAt(text, places, group))
+  }
+
+  /** The text with every match replaced; the very text when there is none. Throws LIMIT where matches are too hard to tell apart. */
+  replaceAll(text: string, replacement: JavaReplacement): string {
+    // Behind a match the next may begin in the middle of a run, so that runs are looked at anew each time.
+    if (this.#direct.takes(text) && text.length <= this.#replaceLengthMax)
+      return text.replace(this.#everywhere, replacement.script)
+    const steps = Math.max(replaceStepsMin, replaceStepsPerCharacter * text.length)
+    const searcher = this.#linear.searcher(text, steps)
+    let replaced = ''
+    let copied = 0
+    for (let from = 0; from <= text.length; ) {
+      const places = searcher.find(from)
+      if (!places) break
+      const [start, end] = [places[0] as number, places[1] as number]
+      replaced += text.slice(copied, start) + replacement.of((group) => groupAt(text, places, group) ?? '')
+      copied = end
+      from = end > start ? end : end + ((text.codePointAt(end) ?? 0) > 0xffff ? 2 : 1)
+    }
+    return copied === 0 && replaced === '' ? text : replaced + text.slice(copied)
+  }
+
+  toString(): string {
+    return this.source
+  }
+}
+
+function groupAt(text: string, places: Int32Array, group: number): string | undefined {
+  const [start, end] = [places[2 * group] ?? -1, places[2 * group + 1] ?? -1]
+  return start < 0 || end < 0 ? undefined : text.slice(start, end)
+}
+
+/** A pattern on JavaScript's engine, and the texts that it may have. */
+class Direct {
+  readonly expression: RegExp
+  readonly hasWordEdge: boolean
+  lengthMax: number
+
+  constructor(root: Node, script: string, whole: boolean) {
+    try {
+      this.expression = new RegExp(script, 'u')
+    } catch (error) {
+      throw new PatternProblem(`is not a regular expression: ${(error as Error).message}`)
+    }
+    this.hasWordEdge = some(root, (node) => node.kind === 'assertion' && node.what.endsWith('word-edge'))
+    this.lengthMax = longestWithin(directStepsMax, (length) => stepsMax(root, whole, length))
+  }
+
+  takes(text: string): boolean {
+    return text.length <= this.lengthMax && !(this.hasWordEdge && /[^\0-\x7f]/.test(text))
+  }
+}
+
+/** The greatest length whose steps are within the limit, up to 2^28. */
+function longestWithin(limit: number, stepsOf: (length: number) => number): number {
+  let [low, high] = [0, 2 ** 28]
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2)
+    if (stepsOf(middle) <= limit) low = middle
+    else high = middle - 1
+  }
+  return low
+}
+
+function some(node: Node, test: (node: Node) => boolean): boolean {
+  if (test(node)) return true
+  switch (node.kind) {
+    case 'sequence':
+    case 'choice':
+      return node.items.some((item) => some(item, test))
+    case 'group':
+    case 'look':
+    case 'repeat':
+      return some(node.item, test)
+    default:
+      return false
+  }
+}
+
+/** What matches are replaced by, as Java's `replaceAll` reads it: `$1`, `${name}`, and a backslash before what stands for itself. */
+export class JavaReplacement {
+  readonly #parts: readonly (string | number)[]
+  /** The same for `String.replace`. */
+  readonly script: string
+
+  constructor(parts: readonly (string | number)[]) {
+    this.#parts = parts
+    this.script = parts
+      .map((part) =>
+        typeof part === 'string'
+          ? part.replaceAll('$', '$$$$')
+          : part === 0
+            ? '$&'
+            : `$${String(part).padStart(2, '0')}`,
+      )
+      .join('')
+  }
+
+  of(group: (index: number) => string): string {
+    return this.#parts.map((part) => (typeof part === 'string' ? part : group(part))).join('')
+  }
+}
+
+/** Groups that a replacement can name: JavaScript's reach to two digits. */
+const groupMax = 99
+
+/** Reads a replacement for matches of that pattern, or says what is wrong with it (Flume finds out at the first match, I-05). */
+export function readJavaReplacement(
+  text: string,
+  pattern: Pick<JavaSearch, 'groupCount' | 'groupNames'>,
+): { readonly value: JavaReplacement } | { readonly problem: string } {
+  const parts: (string | number)[] = []
+  for (let at = 0; at < text.length; ) {
+    const character = text[at++] as string
+    if (character === '\\') {
+      if (at === text.length) return { problem: 'ends in a single backslash; write \\\\ for one' }
+      parts.push(text[at++] as string)
+    } else if (character !== '$') parts.push(character)
+    else {
+      const rest = text.slice(at)
+      const name = /^\{([a-zA-Z][a-zA-Z0-9]*)\}/.exec(rest)
+      if (name) {
+        const group = pattern.groupNames.get(name[1] as string)
+        if (group === undefined) return { problem: `refers to the group ${name[1]}, which the pattern does not have` }
+        parts.push(group)
+        at += name[0].length
+        continue
+      }
+      if (!/^\d/.test(rest)) return { problem: 'has a $ without a group; write \\$ for the character' }
+      let digits = 1
+      // Further digits count as long as there is such a group.
+      while (/\d/.test(rest[digits] ?? '') && Number(rest.slice(0, digits + 1)) <= pattern.groupCount) digits++
+      const group = Number(rest.slice(0, digits))
+      if (group > pattern.groupCount) {
+        return { problem: `refers to group ${group}; the pattern has ${pattern.groupCount}` }
+      }
+      if (group > groupMax) return { problem: `refers to group ${group}; ${groupMax} is the last that can be had here` }
+      parts.push(group)
+      at += digits
+    }
+  }
+  return { value: new JavaReplacement(parts) }
 }
 
 /** Reads a pattern as `java.util.regex.Pattern` does, or says why it cannot be had here. */
 export function readJavaPattern(source: string): { readonly value: JavaPattern } | { readonly problem: string } {
+  return reading(() => new JavaPattern(source))
+}
+
+/** The same for searching; `groups` when the places of matches and groups matter and not only whether there is a match. */
+export function readJavaSearch(
+  source: string,
+  groups: boolean,
+): { readonly value: JavaSearch } | { readonly problem: string } {
+  return reading(() => new JavaSearch(source, groups))
+}
+
+function reading<T>(make: () => T): { readonly value: T } | { readonly problem: string } {
   try {
-    return { value: new JavaPattern(source, translateJavaRegex(source)) }
+    return { value: make() }
   } catch (error) {
-    if (error instanceof Unsupported) return { problem: error.message }
-    return { problem: `is not a regular expression: ${(error as Error).message}` }
+    if (error instanceof PatternProblem) return { problem: error.message }
+    throw error
   }
-}
-
-/** The same pattern for `new RegExp(source, flags)`; throws with the reason when there is none. */
-export function translateJavaRegex(pattern: string): Translation {
-  return new Translator(pattern).translate()
-}
-
-class Unsupported extends Error {}
-
-/** Any character; `[^]` matches one character only under the v flag of Node 20. */
-const any = '[\\s\\S]'
-const lineTerminators = '\\n\\r\\u0085\\u2028\\u2029'
-const beforeFinalTerminator = `(?=(?:\\r\\n|[${lineTerminators}])?(?!${any}))`
-
-/** Members of the classes that Java keeps to ASCII, as they stand inside brackets. */
-const shorthand: Readonly<Record<string, string>> = {
-  d: '0-9',
-  w: 'a-zA-Z_0-9',
-  s: ' \\t\\n\\v\\f\\r',
-  h: ' \\t\\xA0\\u1680\\u180e\\u2000-\\u200a\\u202f\\u205f\\u3000',
-  v: '\\n\\v\\f\\r\\x85\\u2028\\u2029',
-}
-const posix: Readonly<Record<string, string>> = {
-  Lower: 'a-z',
-  Upper: 'A-Z',
-  ASCII: '\\x00-\\x7F',
-  Alpha: 'a-zA-Z',
-  Digit: '0-9',
-  Alnum: 'a-zA-Z0-9',
-  Punct: '!-\\/:-@\\[-`\\{-~',
-  Graph: '!-~',
-  Print: ' -~',
-  Blank: ' \\t',
-  Cntrl: '\\x00-\\x1F\\x7F',
-  XDigit: '0-9a-fA-F',
-  Space: ' \\t\\n\\v\\f\\r',
-}
-const controls: Readonly<Record<string, string>> = { t: '\\t', n: '\\n', r: '\\r', f: '\\f', a: '\\x07', e: '\\x1B' }
-
-class Translator {
-  readonly #pattern: string
-  #at = 0
-  #dotAll = false
-  #multiline = false
-  #ignoreCase = false
-  #unixLines = false
-
-  constructor(pattern: string) {
-    this.#pattern = pattern
-  }
-
-  translate(): Translation {
-    this.#leadingFlags()
-    let source = ''
-    while (this.#at < this.#pattern.length) source += this.#item()
-    return { source, flags: `v${this.#ignoreCase ? 'i' : ''}` }
-  }
-
-  #leadingFlags(): void {
-    for (let found = this.#flagGroup(); found; found = this.#flagGroup()) {
-      for (const flag of found) {
-        if (flag === 'i') this.#ignoreCase = true
-        else if (flag === 's') this.#dotAll = true
-        else if (flag === 'm') this.#multiline = true
-        else if (flag === 'd') this.#unixLines = true
-        else if (flag !== 'u') throw new Unsupported(`has the flag (?${flag}), which is not supported here`)
-      }
-    }
-  }
-
-  #flagGroup(): string | undefined {
-    const found = /^\(\?([a-zA-Z]+)\)/.exec(this.#pattern.slice(this.#at))
-    if (found) this.#at += found[0].length
-    return found?.[1]
-  }
-
-  /** One item outside brackets. */
-  #item(): string {
-    const character = this.#take()
-    switch (character) {
-      case '\\':
-        return this.#escape(false)
-      case '[':
-        return this.#set()
-      case '.':
-        if (this.#dotAll) return any
-        return this.#unixLines ? '[^\\n]' : `[^${lineTerminators}]`
-      case '^':
-        return this.#multiline ? `(?<!${any}|${any}(?<![${this.#unixLines ? '\\n' : lineTerminators}]))` : `(?<!${any})`
-      case '$':
-        if (this.#multiline) return this.#unixLines ? `(?=\\n|(?!${any}))` : `(?=[${lineTerminators}]|(?!${any}))`
-        return this.#unixLines ? `(?=\\n?(?!${any}))` : beforeFinalTerminator
-      case '(':
-        return this.#group()
-      case '*':
-      case '+':
-      case '?':
-        return this.#quantifier(character)
-      case '{': {
-        const bounds = /^\d+(?:,\d*)?\}/.exec(this.#pattern.slice(this.#at))
-        if (!bounds) throw new Unsupported('has a { that begins no repetition; write \\{')
-        this.#at += bounds[0].length
-        return this.#quantifier(`{${bounds[0]}`)
-      }
-      case ']':
-      case '}':
-        return `\\${character}`
-      default:
-        return character
-    }
-  }
-
-  #quantifier(written: string): string {
-    const next = this.#pattern[this.#at]
-    if (next === '+') throw new Unsupported(`has the possessive quantifier ${written}+, which is not supported here`)
-    if (next !== '?') return written
-    this.#at++
-    return `${written}?`
-  }
-
-  #group(): string {
-    const rest = this.#pattern.slice(this.#at)
-    if (!rest.startsWith('?')) return '('
-    const known = /^\?(?::|=|!|<=|<!|<[a-zA-Z][a-zA-Z0-9]*>)/.exec(rest)
-    if (!known) {
-      const shown = /^\?[^)]{0,8}/.exec(rest)?.[0] ?? '?'
-      throw new Unsupported(`has a group (${shown}…, which is not supported here`)
-    }
-    this.#at += known[0].length
-    return `(${known[0]}`
-  }
-
-  /** After a backslash, inside brackets or not. */
-  #escape(inSet: boolean): string {
-    const character = this.#take()
-    if (character === '') throw new Unsupported('ends in a single backslash')
-    if (character === 'Q') return this.#quoted(inSet)
-    if (character === 'E') return ''
-    const members = shorthand[character]
-    if (members) return inSet ? members : `[${members}]`
-    const opposite = shorthand[character.toLowerCase()]
-    if (opposite) return `[^${opposite}]`
-    const control = controls[character]
-    if (control) return control
-    if (character === 'p' || character === 'P') return this.#property(character === 'P', inSet)
-    if (character === 'x' || character === 'u') return this.#code(character)
-    if (character === '0') return this.#octal()
-    if (/[a-zA-Z1-9]/.test(character)) return inSet ? this.#unknown(character) : this.#assertion(character)
-    return literal(character)
-  }
-
-  #assertion(character: string): string {
-    switch (character) {
-      case 'b':
-      case 'B':
-        return `\\${character}`
-      case 'A':
-        return `(?<!${any})`
-      case 'z':
-        return `(?!${any})`
-      case 'Z':
-        return beforeFinalTerminator
-      case 'R':
-        return `(?:\\r\\n|[${shorthand.v}])`
-      case 'k': {
-        const name = /^<[a-zA-Z][a-zA-Z0-9]*>/.exec(this.#pattern.slice(this.#at))
-        if (!name) throw new Unsupported('has \\k without a group name')
-        this.#at += name[0].length
-        return `\\k${name[0]}`
-      }
-      default:
-        return /[1-9]/.test(character) ? `\\${character}(?:)` : this.#unknown(character)
-    }
-  }
-
-  #unknown(character: string): never {
-    throw new Unsupported(`has \\${character}, which is not supported here`)
-  }
-
-  #quoted(inSet: boolean): string {
-    const end = this.#pattern.indexOf('\\E', this.#at)
-    const text = this.#pattern.slice(this.#at, end < 0 ? undefined : end)
-    this.#at = end < 0 ? this.#pattern.length : end + 2
-    const escaped = Array.from(text, literal).join('')
-    return inSet || text.length > 0 ? escaped : ''
-  }
-
-  #property(negated: boolean, inSet: boolean): string {
-    const found = /^(?:\{([^}]*)\}|([A-Z]))/.exec(this.#pattern.slice(this.#at))
-    if (!found) throw new Unsupported('has \\p without a name')
-    this.#at += found[0].length
-    const name = (found[1] ?? found[2]) as string
-    const members = posix[name]
-    if (members) return negated ? `[^${members}]` : inSet ? members : `[${members}]`
-    const letter = negated ? 'P' : 'p'
-    if (/^(?:Is)?[A-Z][a-z]?$/.test(name)) return `\\${letter}{${name.replace(/^Is/, '')}}`
-    if (name === 'IsAlphabetic') return `\\${letter}{Alphabetic}`
-    const script = /^Is([A-Z][a-z]+)$/.exec(name) ?? /^(?:IsScript|script|sc)=(\w+)$/.exec(name)
-    if (script) return `\\${letter}{Script=${script[1]}}`
-    throw new Unsupported(`has \\p{${name}}, which is not supported here`)
-  }
-
-  #code(kind: 'x' | 'u'): string {
-    const rest = this.#pattern.slice(this.#at)
-    const found = kind === 'u' ? /^([0-9a-fA-F]{4})/.exec(rest) : /^(?:([0-9a-fA-F]{2})|\{([0-9a-fA-F]+)\})/.exec(rest)
-    if (!found) throw new Unsupported(`has \\${kind} without a code`)
-    this.#at += found[0].length
-    return `\\u{${found[1] ?? found[2]}}`
-  }
-
-  #octal(): string {
-    const found = /^(?:[0-3][0-7]{2}|[0-7]{1,2})/.exec(this.#pattern.slice(this.#at))
-    if (!found) throw new Unsupported('has \\0 without an octal number')
-    this.#at += found[0].length
-    return `\\u{${Number.parseInt(found[0], 8).toString(16)}}`
-  }
-
-  /** A class in brackets, the first one taken; unions nest, `&&` intersects. */
-  #set(): string {
-    const negated = this.#pattern[this.#at] === '^'
-    if (negated) this.#at++
-    const operands: string[] = []
-    let members = ''
-    let isFirst = true
-    /** What the item before can be: the lower end of a range, the dash of one, or neither. */
-    let before = 'none' as 'none' | 'end' | 'dash'
-    for (;;) {
-      const character = this.#take()
-      if (character === '') throw new Unsupported('has a [ without its ]')
-      if (character === ']' && !isFirst) break
-      isFirst = false
-      if (character === '-' && before === 'end' && this.#isRangeAhead()) {
-        members += '-'
-        before = 'dash'
-        continue
-      }
-      if (character === '&' && this.#pattern[this.#at] === '&') {
-        this.#at++
-        operands.push(members)
-        members = ''
-        before = 'none'
-        continue
-      }
-      const isClass = character === '[' || (character === '\\' && /[dDwWsShHvVpPQ]/.test(this.#pattern[this.#at] ?? ''))
-      if (character === '[') members += this.#set()
-      else members += character === '\\' ? this.#escape(true) : literal(character)
-      before = isClass || before === 'dash' ? 'none' : 'end'
-    }
-    operands.push(members)
-    const hat = negated ? '^' : ''
-    const parts = operands.filter((operand) => operand !== '')
-    if (parts.length <= 1) return `[${hat}${parts[0] ?? ''}]`
-    return `[${hat}${parts.map((part) => `[${part}]`).join('&&')}]`
-  }
-
-  /** A dash first, last or before a class stands for itself. */
-  #isRangeAhead(): boolean {
-    const [next, afterNext] = [this.#pattern[this.#at], this.#pattern[this.#at + 1]]
-    return next !== undefined && next !== ']' && next !== '[' && !(next === '&' && afterNext === '&')
-  }
-
-  #take(): string {
-    const code = this.#pattern.codePointAt(this.#at)
-    if (code === undefined) return ''
-    const character = String.fromCodePoint(code)
-    this.#at += character.length
-    return character
-  }
-}
-
-/** A character that stands for itself, inside brackets too. */
-function literal(character: string): string {
-  return /[!-/:-@[-`{-~]/.test(character) ? `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}` : character
 }
