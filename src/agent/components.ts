@@ -4,9 +4,19 @@ import { external } from './config-filter/external.ts'
 import { file } from './config-filter/file.ts'
 import type { ComponentSpec } from './contract.ts'
 import { line } from './deserializer/line.ts'
+import { host } from './interceptor/host.ts'
+import { regexExtractor } from './interceptor/regex-extractor.ts'
+import { regexFilter } from './interceptor/regex-filter.ts'
+import { removeHeader } from './interceptor/remove-header.ts'
+import { searchReplace } from './interceptor/search-replace.ts'
+import { staticInterceptor } from './interceptor/static.ts'
+import { timestamp } from './interceptor/timestamp.ts'
+import { uuid } from './interceptor/uuid.ts'
 import { defaultProcessor } from './processor/default.ts'
 import { failover } from './processor/failover.ts'
 import { loadBalance } from './processor/load-balance.ts'
+import { loadBalancing } from './selector/load-balancing.ts'
+import { multiplexing } from './selector/multiplexing.ts'
 import { replicating } from './selector/replicating.ts'
 import { headerAndText } from './serializer/header-and-text.ts'
 import { text } from './serializer/text.ts'
@@ -34,7 +44,18 @@ export const components: readonly ComponentSpec[] = [
   spooldir,
   // channels
   memory,
+  // interceptors
+  host,
+  regexExtractor,
+  regexFilter,
+  removeHeader,
+  searchReplace,
+  staticInterceptor,
+  timestamp,
+  uuid,
   // selectors
+  loadBalancing,
+  multiplexing,
   replicating,
   // sinks
   avroSink,

@@ -165,6 +165,8 @@ export interface Interceptor {
 export interface SelectorContext extends ComponentContext {
   /** Names of the source's channels, in the order of its `channels` list. */
   readonly channels: readonly string[]
+  /** Told of events that go nowhere, so that the ledger balances. */
+  dropped(count: number): void
 }
 
 /** Events of a batch for one channel. The failure of an optional channel is only logged (P-03). */

@@ -103,6 +103,14 @@ export class JavaSearch {
     return places && Array.from({ length: this.groupCount + 1 }, (_, group) => groupAt(text, places, group))
   }
 
+  /** The parts between matches, empty ones left out; for short texts. Throws LIMIT as replaceAll does. */
+  split(text: string): readonly string[] {
+    const parts: string[] = []
+    const separated = this.replaceAll(text, new JavaReplacement(['\0']))
+    for (const part of separated.split('\0')) if (part !== '') parts.push(part)
+    return parts
+  }
+
   /** The text with every match replaced; the very text when there is none. Throws LIMIT where matches are too hard to tell apart. */
   replaceAll(text: string, replacement: JavaReplacement): string {
     // Behind a match the next may begin in the middle of a run, so that runs are looked at anew each time.

@@ -138,6 +138,18 @@ export class EventBatch {
     return new EventBatch(this.body, this.starts, this.ends, headers)
   }
 
+  /** The same events with other headers, each of them one text or one value per event. */
+  withHeaders(headers: ReadonlyMap<string, HeaderColumn>): EventBatch {
+    return new EventBatch(this.body, this.starts, this.ends, headers)
+  }
+
+  /** The same events with one header set to one text; `keep` leaves events alone that have it. */
+  withShared(name: string, value: string, keep = false): EventBatch {
+    const present = keep ? this.headers.get(name) : undefined
+    if (typeof present === 'string') return this
+    return this.withHeader(name, present ? present.map((own) => own ?? value) : value)
+  }
+
   /** The same events, keeping no more memory alive than a small multiple of their bodies; a batch that wastes little is handed back as it is. */
   compact(): EventBatch {
     if (this.count === 0) return EventBatch.empty

@@ -189,6 +189,16 @@ export function parsed<T>(
   return define(kind, accepts, { doc: words.doc, default: reading.value }, read, { defaultText: words.default })
 }
 
+/** The same without a default: the component cannot run without it. */
+export function required<T>(
+  kind: string,
+  accepts: string,
+  words: { readonly doc: string },
+  read: (text: string) => Reading<T>,
+): Option<T> {
+  return define(kind, accepts, { doc: words.doc }, read)
+}
+
 /** Every key that begins with the entry's name; the value holds the rest of each key. Never required. */
 export function prefix(words: {
   readonly doc: string

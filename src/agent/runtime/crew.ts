@@ -148,7 +148,13 @@ export class Crew {
     const { clock, console } = this.#parts
     const counters = new SourceCounters()
     const context = this.#contextOf(model.name)
-    const selector = await model.selector.spec.create(model.selector.options, { ...context, channels: model.channels })
+    const selector = await model.selector.spec.create(model.selector.options, {
+      ...context,
+      channels: model.channels,
+      dropped: (count) => {
+        counters.dropped += count
+      },
+    })
     const interceptors: Interceptor[] = []
     try {
       for (const { name, spec, options } of model.interceptors) {

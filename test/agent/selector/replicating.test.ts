@@ -6,7 +6,14 @@ import { bodies } from '../../support/batches.ts'
 import { channelContext } from '../../support/channel-context.ts'
 
 async function routes(channels: string[], optional: string[]) {
-  const selector = await replicating.create({ optional }, { ...channelContext(new ManualClock()), channels })
+  const selector = await replicating.create(
+    { optional },
+    {
+      ...channelContext(new ManualClock()),
+      channels,
+      dropped: () => undefined,
+    },
+  )
   const batch = bodies('a', 'b')
   return selector.route(batch).map((route) => {
     assert.equal(route.batch, batch, 'the same batch goes to each channel')
