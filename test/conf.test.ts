@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { type AddressInfo, connect, createServer } from 'node:net'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { freePort } from './support/free-port.ts'
@@ -14,6 +14,7 @@ const streamTs = join(root, 'bin/stream-ts.js')
 
 /** The files that a test below runs; one that is added to conf/ must be added to a test too. */
 const run = [
+  'access-log-by-status.properties',
   'access-log.ts',
   'agent.properties',
   'job.ts',
@@ -26,8 +27,39 @@ const run = [
 ]
 
 test('every file of conf/ is run by a test', async () => {
-  const files = (await readdir(join(root, 'conf'))).filter((name) => name !== 'tsconfig.json')
+  const files = (await readdir(join(root, 'conf'))).filter((name) => !['tsconfig.json', 'components'].includes(name))
   assert.deepEqual(files.sort(), run)
+})
+
+test('components of one’s own: each kind runs in one agent, and each example is used', async (t) => {
+  const folder = await tempDir(t)
+  const from = join(root, 'conf/components')
+  const [spool, said, hdfs] = [join(folder, 'spool'), join(folder, 'ticks.txt'), join(folder, 'hdfs')]
+  await mkdir(spool)
+  const text = await readFile(join(from, 'agent.properties'), 'utf8')
+  for (const file of await readdir(from)) {
+    if (!file.endsWith('.ts')) continue
+    assert.ok(text.includes(`= ./${file}`), `${file} is not used`)
+    await copyFile(join(from, file), join(folder, file))
+  }
+  const agent = await startAgent(
+    t,
+    await copy('components/agent.properties', folder, { '/tmp/flume-drop': spool, '/tmp/flume-ticks.txt': said }),
+    '--mount',
+    `hdfs://namenode:8020=${hdfs}`,
+  )
+  await writeFile(join(folder, 'note'), 'three short words\nin two lines')
+  await rename(join(folder, 'note'), join(spool, 'note'))
+  const isDone = async (): Promise<boolean> =>
+    (await readFile(said, 'utf8').catch(() => '')).split('\n').length > 3 &&
+    (await readdir(spool)).includes('note.COMPLETED')
+  for await (const _ of ticks()) if (await isDone()) break
+  assert.equal(await agent.stop(), 0, agent.stderr)
+  assert.match(await readFile(said, 'utf8'), /^(tick tock\n){3,}$/)
+  assert.deepEqual(JSON.parse(await textBelow(join(hdfs, 'own'))), {
+    headers: { words: '6' },
+    body: 'three short words\nin two lines',
+  })
 })
 
 for (const file of run.filter((name) => name.endsWith('.properties'))) {
@@ -55,7 +87,7 @@ async function copy(
     assert.ok(text.includes(from), `${file} does not say ${from}`)
     text = text.replaceAll(from, String(to))
   }
-  const path = join(folder, file)
+  const path = join(folder, basename(file))
   await writeFile(path, text)
   return path
 }
@@ -142,6 +174,24 @@ test('files dropped into the spool folder end up in HDFS, one folder per day', a
   assert.equal(await textBelow(join(hdfs, 'logs')), lines.map((line) => `${line}\n`).join(''))
   const [day] = await readdir(join(hdfs, 'logs'))
   assert.match(day ?? '', /^\d{4}-\d\d-\d\d$/)
+})
+
+test('an access log is split by status, addresses shortened', async (t) => {
+  const folder = await tempDir(t)
+  const port = await freePort()
+  const hdfs = join(folder, 'hdfs')
+  const agent = await startAgent(
+    t,
+    await copy('access-log-by-status.properties', folder, { 44447: port }),
+    '--mount',
+    `hdfs://namenode:8020=${hdfs}`,
+  )
+  const line = (address: string, status: number): string =>
+    `${address} - - [17/May/2026:10:05:03 +0000] "GET / HTTP/1.1" ${status} 9`
+  await type(port, [line('10.0.0.1', 200), line('10.0.0.2', 404), line('10.1.2.3', 503), 'not a request'])
+  assert.equal(await agent.stop(), 0, agent.stderr)
+  assert.equal(await textBelow(join(hdfs, 'web/pages')), `${line('10.0.0.0', 200)}\nnot a request\n`)
+  assert.equal(await textBelow(join(hdfs, 'web/errors')), `${line('10.0.0.0', 404)}\n${line('10.1.2.0', 503)}\n`)
 })
 
 test('the relay carries lines from the near agent to the files of the far one', async (t) => {

@@ -10,6 +10,23 @@ import type { Options, OptionTable } from '../spec/option.ts'
 export type { Clock, Timer } from '../core/clock.ts'
 export { FlumeError } from '../core/error.ts'
 export { BatchBuilder, EventBatch, type HeaderColumn } from '../core/event-batch.ts'
+export {
+  bytes,
+  choice,
+  count,
+  flag,
+  list,
+  millis,
+  nested,
+  parsed,
+  port,
+  prefix,
+  required,
+  seconds,
+  secret,
+  text,
+  whole,
+} from '../spec/option.ts'
 
 /** What an agent was started with, beyond its configuration file. */
 export interface AgentSettings {
