@@ -10,7 +10,7 @@ import { harmlessKey } from './known-types.ts'
 import type { OptionValues } from './model.ts'
 import type { Report } from './report.ts'
 import { bareName, isModulePath, type TypeIndex } from './type-index.ts'
-import { type ModuleLoader, pickSpec } from './user-module.ts'
+import { findPackage, isPackageName, type ModuleLoader, pickSpec } from './user-module.ts'
 
 /** Flume: these alone warn and fall back to the default where a number cannot be read. */
 const fallsBack: readonly string[] = ['MemoryChannel', 'FailoverSinkProcessor']
@@ -160,7 +160,10 @@ async function findSpec(request: PartRequest, world: PartWorld): Promise<FoundSp
   const spec = world.types.find(kind, name)
   if (spec) return { spec }
   const at = type ? { ...type, ...type.valueAt } : place
-  if (type && isModulePath(name)) return loadSpec(name, request, typePath, world)
+  if (type && isModulePath(name)) return loadSpec(resolve(dirname(type.file), name), request, typePath, world)
+  const packaged =
+    type && world.loadModule && isPackageName(name) ? await findPackage(name, resolve(dirname(type.file))) : undefined
+  if (packaged !== undefined) return loadSpec(packaged, request, typePath, world)
   world.report.error(at, {
     code: 'unknown-type',
     path: typePath,
@@ -183,16 +186,15 @@ function reportNoType({ kind, place, path, raws, empty, noTypeHint: hint }: Part
   report.error(empty.get('type') ?? place, { code: 'no-type', path: `${path}type`, message, hint })
 }
 
+/** From a file beside the one that names it, so that a configuration and its modules move together, or from a package. */
 async function loadSpec(
-  name: string,
+  file: string,
   { kind, type, place }: PartRequest,
   path: string,
   { loadModule, report }: PartWorld,
 ): Promise<FoundSpec | undefined> {
   if (!loadModule) return undefined
   const at = type ? { ...type, ...type.valueAt } : place
-  // Beside the file that names it, so that a configuration and its modules move together.
-  const file = resolve(dirname(at.file), name)
   try {
     const { exports, digest } = await loadModule(file)
     return { spec: pickSpec(exports, kind), digest }

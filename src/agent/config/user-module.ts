@@ -33,6 +33,39 @@ export const loadUserModule: ModuleLoader = async (file) => {
   return { exports, digest: digestOf(await readFile(file)), files: [file] }
 }
 
+/** A package's name, which may have a path behind it. */
+export function isPackageName(type: string): boolean {
+  return /^(@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*(\/[\w./~-]+)?$/.test(type)
+}
+
+/** Where a package that is looked up from a folder has its module; undefined when there is no such package. */
+export async function findPackage(name: string, folder: string): Promise<string | undefined> {
+  const { build } = await import('esbuild')
+  let found: string | undefined
+  // The packer's own look-up: it knows `exports` with all their conditions.
+  await build({
+    stdin: { contents: `export * from ${JSON.stringify(name)}`, resolveDir: folder },
+    bundle: true,
+    write: false,
+    platform: 'node',
+    logLevel: 'silent',
+    plugins: [
+      {
+        name: 'where-is-it',
+        setup(context) {
+          context.onResolve({ filter: /.*/ }, async ({ path, kind, resolveDir, pluginData }) => {
+            if (pluginData === 'seen' || path !== name) return undefined
+            const answer = await context.resolve(path, { kind, resolveDir, pluginData: 'seen' })
+            if (answer.errors.length === 0 && !answer.external) found = answer.path
+            return { path, external: true }
+          })
+        },
+      },
+    ],
+  })
+  return found
+}
+
 function digestOf(code: Uint8Array): string {
   return createHash('sha256').update(code).digest('hex')
 }

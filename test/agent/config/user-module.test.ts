@@ -78,6 +78,33 @@ export const where = import.meta.url
     assert.deepEqual(await loadWith('./packaged.ts'), { type: 'thing', findings: '' })
   })
 
+  it('is a package when its name is one, found from where the configuration lies', async () => {
+    mkdirSync(join(folder, 'node_modules/@acme/flume-source'), { recursive: true })
+    write(
+      'node_modules/@acme/flume-source/package.json',
+      '{ "name": "@acme/flume-source", "type": "module", "exports": { "import": "./main.js" } }',
+    )
+    write('node_modules/@acme/flume-source/main.js', `export const mine = { ...${plainSource}, type: 'packed' }`)
+    assert.deepEqual(await loadWith('@acme/flume-source'), { type: 'packed', findings: '' })
+  })
+
+  it('a package of that name with nothing to use in it is an error', async () => {
+    const { type, findings } = await loadWith('thing')
+    assert.equal(type, undefined)
+    assert.match(findings, /a\.sources\.r\.type: .*node_modules\/thing\/index\.js cannot be used: exports no source/)
+  })
+
+  it('a name that is neither a type nor a package says what there is', async () => {
+    assert.match((await loadWith('netcta')).findings, /there is no source "netcta" \(did you mean "netcat"\?\)/)
+  })
+
+  it('a Java class of one’s own says how to write it here', async () => {
+    assert.match(
+      (await loadWith('com.acme.MySource')).findings,
+      /there is no source "com\.acme\.MySource" \(Java classes cannot be loaded; write it as a module of your own and name that, such as \.\/my-source\.ts\)/,
+    )
+  })
+
   it('is loaded anew once it has changed', async () => {
     const path = write('changing.mjs', `export const mine = { ...${plainSource}, type: 'first' }`)
     assert.equal((await loadWith('./changing.mjs')).type, 'first')
