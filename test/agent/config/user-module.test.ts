@@ -102,7 +102,7 @@ export const where = import.meta.url
   it('a Java class of one’s own says how to write it here', async () => {
     assert.match(
       (await loadWith('com.acme.MySource')).findings,
-      /there is no source "com\.acme\.MySource" \(Java classes cannot be loaded; write it as a module of your own and name that, such as \.\/my-source\.ts\)/,
+      /there is no source "com\.acme\.MySource" \(Java classes cannot be loaded; write it as a module of your own: .*defineSource of flume-ts\/agent.* such as \.\/my-source\.ts\)/,
     )
   })
 
@@ -145,11 +145,11 @@ describe('an interceptor that cannot be had here', () => {
   for (const [type, hint] of [
     [
       'org.apache.flume.sink.solr.morphline.MorphlineInterceptor$Builder',
-      'morphlines run in Java only; take fields out with regex_extractor, or change bodies with search_replace, or write it as a module of your own and name that, such as ./my-interceptor.ts',
+      'morphlines run in Java only; take fields out with regex_extractor, or change bodies with search_replace, or write it as a module of your own: a file that exports what defineInterceptor of flume-ts/agent returns, named as the type, such as ./my-interceptor.ts',
     ],
     [
       'com.acme.MyInterceptor$Builder',
-      'Java classes cannot be loaded; write it as a module of your own and name that, such as ./my-interceptor.ts',
+      'Java classes cannot be loaded; write it as a module of your own: a file that exports what defineInterceptor of flume-ts/agent returns, named as the type, such as ./my-interceptor.ts',
     ],
   ] as const) {
     it(`${type} says what to do instead`, async () => {
