@@ -1,10 +1,10 @@
-import type { TimeZone } from './time-zone.ts'
+import { TimeZone } from './time-zone.ts'
 
 /**
  * Times as Joda's DateTimeFormat reads them by a pattern such as `dd/MMM/yyyy:HH:mm:ss Z`, names in English.
  *
- * A number takes as many digits as there are (up to nine), and exactly as many as letters where another number follows at
- * once. Fields that the pattern does not have are those of 1970-01-01T00:00, the year 2000 where only month or day are
+ * A year takes as many digits as there are, and as many as letters where another number follows at once; other numbers
+ * take up to two. Fields that the pattern does not have are those of 1970-01-01T00:00, the year 2000 where only month or day are
  * given. A reading that no clock ever showed is refused, as Joda refuses it.
  */
 export class JodaPattern {
@@ -25,7 +25,7 @@ export class JodaPattern {
       if (end < 0) return undefined
       at = end
     }
-    return at === text.length ? timeOf(read, zone) : undefined
+    return at === text.length ? timeOf(read, read.zone ?? zone) : undefined
   }
 
   toString(): string {
@@ -48,24 +48,25 @@ interface Fields {
   second?: number
   millis?: number
   offsetMs?: number
+  zone?: TimeZone
 }
-type NumberField = Exclude<keyof Fields, 'afternoon'>
+type NumberField = Exclude<keyof Fields, 'afternoon' | 'zone'>
 
 const months = 'January February March April May June July August September October November December'.split(' ')
 const days = 'Monday Tuesday Wednesday Thursday Friday Saturday Sunday'.split(' ')
-/** Names that Joda knows while reading, in hours from UTC. */
-const zoneNames: Readonly<Record<string, number>> = {
-  UT: 0,
-  UTC: 0,
-  GMT: 0,
-  EST: -5,
-  EDT: -4,
-  CST: -6,
-  CDT: -5,
-  MST: -7,
-  MDT: -6,
-  PST: -8,
-  PDT: -7,
+/** Names that Joda knows while reading; each means a region, so that PST in July is what clocks there show then. */
+const zoneNames: Readonly<Record<string, string>> = {
+  UT: 'UTC',
+  UTC: 'UTC',
+  GMT: 'UTC',
+  EST: 'America/New_York',
+  EDT: 'America/New_York',
+  CST: 'America/Chicago',
+  CDT: 'America/Chicago',
+  MST: 'America/Denver',
+  MDT: 'America/Denver',
+  PST: 'America/Los_Angeles',
+  PDT: 'America/Los_Angeles',
 }
 const numbers = /^(?:[yudHkhKmsSD]|M{1,2}$)/
 
@@ -93,7 +94,7 @@ function partOf(token: string, isNumberNext: boolean): Part | string {
   }
   if (!/[a-zA-Z]/.test(letter)) return literal(token)
   const digits = isNumberNext ? width : 9
-  const field = (name: NumberField, min: number, max: number): Part => number(name, digits, min, max)
+  const field = (name: NumberField, min: number, max: number): Part => number(name, Math.min(digits, 2), min, max)
   switch (letter) {
     case 'y':
     case 'u':
@@ -103,7 +104,7 @@ function partOf(token: string, isNumberNext: boolean): Part | string {
     case 'd':
       return field('day', 1, 31)
     case 'D':
-      return number('dayOfYear', isNumberNext ? Math.max(width, 1) : 9, 1, 366)
+      return number('dayOfYear', 3, 1, 366)
     case 'E':
       // Joda moves the date to that day of its week; a log names the right one.
       return name(days, () => undefined)
@@ -220,7 +221,7 @@ function zoneName(text: string, at: number, fields: Fields): number {
     .filter((known) => text.startsWith(known, at))
     .sort((one, other) => other.length - one.length)[0]
   if (found === undefined) return -1
-  fields.offsetMs = (zoneNames[found] as number) * 3_600_000
+  fields.zone = TimeZone.find(zoneNames[found] as string) as TimeZone
   return at + found.length
 }
 

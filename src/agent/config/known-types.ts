@@ -92,7 +92,15 @@ const knownTypes: readonly KnownType[] = [
       { needs: ['config filter', 'external'], say: 'ask a program of your own with type external' },
     ],
   },
-  { kind: 'interceptor', name: /MorphlineInterceptor/i, why: 'morphlines run in Java only', ways: [] },
+  {
+    kind: 'interceptor',
+    name: /MorphlineInterceptor/i,
+    why: 'morphlines run in Java only',
+    ways: [
+      { needs: ['interceptor', 'regex_extractor'], say: 'take fields out with regex_extractor' },
+      { needs: ['interceptor', 'search_replace'], say: 'change bodies with search_replace' },
+    ],
+  },
 ]
 
 /** Flume's own types: one of them that is not found is not there yet, and no slip of the writer. */

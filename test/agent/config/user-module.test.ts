@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
+import { components } from '../../../src/agent/components.ts'
 import { loadAgent } from '../../../src/agent/config/load.ts'
 import { loadUserModule } from '../../../src/agent/config/user-module.ts'
 import { FlumeError } from '../../../src/agent/contract.ts'
@@ -101,7 +102,7 @@ export const where = import.meta.url
   it('a Java class of one’s own says how to write it here', async () => {
     assert.match(
       (await loadWith('com.acme.MySource')).findings,
-      /there is no source "com\.acme\.MySource" \(Java classes cannot be loaded; write it as a module of your own: a file that exports what defineSource of flume-ts\/agent returns, named as the type, such as \.\/my-source\.ts\)/,
+      /there is no source "com\.acme\.MySource" \(Java classes cannot be loaded; write it as a module of your own: .*defineSource of flume-ts\/agent.* such as \.\/my-source\.ts\)/,
     )
   })
 
@@ -136,6 +137,33 @@ describe('a module that cannot be used is one error, with its path and why', () 
       assert.equal(findings.split('\n').length, 1, findings)
       assert.match(findings, /agent\.properties:7:20: error: a\.sources\.r\.type: .* cannot be used: /)
       assert.match(findings, says)
+    })
+  }
+})
+
+describe('an interceptor that cannot be had here', () => {
+  for (const [type, hint] of [
+    [
+      'org.apache.flume.sink.solr.morphline.MorphlineInterceptor$Builder',
+      'morphlines run in Java only; take fields out with regex_extractor, or change bodies with search_replace, or write it as a module of your own: a file that exports what defineInterceptor of flume-ts/agent returns, named as the type, such as ./my-interceptor.ts',
+    ],
+    [
+      'com.acme.MyInterceptor$Builder',
+      'Java classes cannot be loaded; write it as a module of your own: a file that exports what defineInterceptor of flume-ts/agent returns, named as the type, such as ./my-interceptor.ts',
+    ],
+  ] as const) {
+    it(`${type} says what to do instead`, async () => {
+      const file = write(
+        'interceptor.properties',
+        `a.sources = r\na.channels = c\na.sinks = k\na.channels.c.type = memory\na.sinks.k.type = logger\na.sinks.k.channel = c
+a.sources.r.type = seq\na.sources.r.channels = c\na.sources.r.interceptors = i\na.sources.r.interceptors.i.type = ${type}\n`,
+      )
+      const request = { files: [file], env: {}, systemProperties: new Map(), components, mode: 'normal' } as const
+      const { findings } = await loadAgent(request)
+      assert.deepEqual(
+        findings.map(({ line, message, hint }) => [line, message, hint]),
+        [[10, `there is no interceptor ${JSON.stringify(type)}`, hint]],
+      )
     })
   }
 })
