@@ -3,11 +3,14 @@ import { describe, it } from 'node:test'
 import type { Channel } from '../../src/agent/contract.ts'
 import type { EventBatch } from '../../src/core/event-batch.ts'
 import { seededRandom } from '../../src/core/random.ts'
+import type { ChannelCounters } from '../../src/monitor/counters.ts'
 import { ManualClock, settle } from '../../src/testing/manual-clock.ts'
 import { bodies, numbered, textsOf } from '../support/batches.ts'
 
 export interface ChannelUnderTest {
   readonly channel: Channel
+  /** Those that the channel was given. */
+  readonly counters: ChannelCounters
   close(): Promise<void>
 }
 
@@ -25,13 +28,13 @@ export function channelContract(
   const limits: ChannelLimits = { capacity: 10, transactionCapacity: 5, keepAliveMs: 3000 }
 
   async function using(
-    run: (channel: Channel, clock: ManualClock) => Promise<void>,
+    run: (channel: Channel, clock: ManualClock, counters: ChannelCounters) => Promise<void>,
     own: Partial<ChannelLimits> = {},
   ): Promise<void> {
     const clock = new ManualClock()
-    const { channel, close } = await open({ ...limits, ...own }, clock)
+    const { channel, counters, close } = await open({ ...limits, ...own }, clock)
     try {
-      await run(channel, clock)
+      await run(channel, clock, counters)
     } finally {
       await close()
     }
@@ -199,6 +202,49 @@ export function channelContract(
         await waiting
         await assert.rejects(channel.put(numbered(0, 1)), { code: 'CLOSED' })
         await assert.rejects(channel.take(1, all), { code: 'CLOSED' })
+      }))
+
+    it('holds what was put and is not gone, by its own counters, at every moment', () =>
+      using(async (channel, clock, counters) => {
+        const offences: string[] = []
+        let readings = 0
+        const read = (): void => {
+          readings++
+          const { eventPutSuccess, eventTakeSuccess } = counters
+          if (channel.size !== eventPutSuccess - eventTakeSuccess)
+            offences.push(`${channel.size} held, ${eventPutSuccess} put, ${eventTakeSuccess} taken`)
+        }
+        // Read in every turn of the loop and between promises, while puts wait for room and takes are given back.
+        let isOver = false
+        const watch = async (): Promise<void> => {
+          while (!isOver) {
+            for (let i = 0; i < 20; i++) {
+              read()
+              await undefined
+            }
+            await settle()
+          }
+        }
+        const watching = watch()
+        const puts = Promise.allSettled([5, 5, 3, 4, 1].map((count) => channel.put(numbered(0, count))))
+        await channel
+          .take(4, async () => {
+            read()
+            await settle()
+            throw new Error('no')
+          })
+          .catch(read)
+        for (let i = 0; i < 6; i++) {
+          await channel.take(5, async () => settle(), AbortSignal.abort())
+          read()
+        }
+        await clock.advance(limits.keepAliveMs)
+        await puts
+        read()
+        isOver = true
+        await watching
+        assert.deepEqual(offences, [])
+        assert.ok(readings > 40)
       }))
 
     it('agrees with a plain list under any order of puts, takes and roll-backs', async () => {

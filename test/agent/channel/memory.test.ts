@@ -24,8 +24,9 @@ async function open(options: Partial<Record<keyof typeof defaults, number>>, clo
 }
 
 channelContract('memory', async ({ capacity, transactionCapacity, keepAliveMs }, clock) => {
-  const { channel } = await open({ capacity, transactionCapacity, 'keep-alive': keepAliveMs / 1000 }, clock)
-  return { channel, close: async () => channel.stop?.() }
+  const limits = { capacity, transactionCapacity, 'keep-alive': keepAliveMs / 1000 }
+  const { channel, counters } = await open(limits, clock)
+  return { channel, counters, close: async () => channel.stop?.() }
 })
 
 describe('memory channel', () => {
