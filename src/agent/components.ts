@@ -30,9 +30,13 @@ import { sparkReceiver } from './sink/spark-receiver.ts'
 import { avro as avroSource } from './source/avro.ts'
 import { exec } from './source/exec.ts'
 import { flumeSource } from './source/flume-source/index.ts'
+import { http } from './source/http.ts'
+import { multiportSyslogTcp } from './source/multiport-syslogtcp.ts'
 import { netcat } from './source/netcat.ts'
 import { seq } from './source/seq.ts'
 import { spooldir } from './source/spooldir/index.ts'
+import { syslogTcp } from './source/syslogtcp.ts'
+import { syslogUdp } from './source/syslogudp.ts'
 import { taildir } from './source/taildir/index.ts'
 
 /** Every component there is. Adding one adds one line. */
@@ -41,9 +45,13 @@ export const components: readonly ComponentSpec[] = [
   avroSource,
   exec,
   flumeSource,
+  http,
+  multiportSyslogTcp,
   netcat,
   seq,
   spooldir,
+  syslogTcp,
+  syslogUdp,
   taildir,
   // channels
   fileChannel,

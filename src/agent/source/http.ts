@@ -1,0 +1,173 @@
+import { type Charset, charsetNamed } from '../../codec/charset.ts'
+import { NoEvents, readFlumeJson } from '../../codec/flume-json.ts'
+import { FlumeError } from '../../core/error.ts'
+import { type HttpAnswer, HttpListener, type HttpRequest } from '../../net/http-listener.ts'
+import { bytes, type Options, parsed, port, prefix, text } from '../../spec/option.ts'
+import { serverTlsOptions, tlsProblems } from '../../spec/tls-options.ts'
+import { defineSource, EventBatch, type Source, type SourceContext } from '../contract.ts'
+
+type HandlerName = 'JSONHandler' | 'BLOBHandler'
+const handlerNames: readonly HandlerName[] = ['JSONHandler', 'BLOBHandler']
+
+const jettyDoc = "A setting of Jetty's, which is not here: without effect."
+const options = {
+  port: port({ doc: 'Port to listen on; 0 takes a free one.' }),
+  bind: text({ default: '0.0.0.0', doc: 'Address to listen on.' }),
+  handler: parsed<HandlerName>(
+    'JSONHandler | BLOBHandler',
+    'JSONHandler or BLOBHandler',
+    {
+      default: 'org.apache.flume.source.http.JSONHandler',
+      doc: 'What a request is: JSONHandler, a list of events; BLOBHandler, one event whose headers are the parameters.',
+    },
+    (name) => {
+      const bare = name.trim().replace(/^org\.apache\.flume\.source\.http\./, '')
+      const value = handlerNames.find((known) => known.toLowerCase() === bare.toLowerCase())
+      return value ? { value } : { problem: 'is none of JSONHandler, BLOBHandler' }
+    },
+  ),
+  'handler.': prefix({ doc: 'BLOBHandler: mandatoryParameters, the parameters that must be there, with commas.' }),
+  maxRequestBytes: bytes({
+    default: 64 * 1024 * 1024,
+    min: 1,
+    max: 1024 * 1024 * 1024,
+    doc: 'Largest body of a request; a larger one is answered 413.',
+  }),
+  'QueuedThreadPool.': prefix({ doc: jettyDoc }),
+  'HttpConfiguration.': prefix({ doc: jettyDoc }),
+  'SslContextFactory.': prefix({ doc: jettyDoc }),
+  'ServerConnector.': prefix({ doc: jettyDoc }),
+  ...serverTlsOptions,
+}
+type HttpOptions = Options<typeof options>
+
+const jettyOptions = ['QueuedThreadPool.', 'HttpConfiguration.', 'SslContextFactory.', 'ServerConnector.'] as const
+
+export const http = defineSource({
+  type: 'http',
+  aliases: ['org.apache.flume.source.http.HTTPSource'],
+  summary: 'Receives events over HTTP, each request one transaction.',
+  options,
+  describe: (options) => `${options.bind}:${options.port}`,
+  check: (options) => [
+    ...jettyOptions.flatMap((name) =>
+      Object.keys(options[name]).map((key) => ({
+        option: `${name}${key}`,
+        severity: 'warning' as const,
+        code: 'no-effect',
+        message: 'has no effect: there is no Jetty here',
+      })),
+    ),
+    ...tlsProblems(options),
+  ],
+  create: (options, context) => new HttpSource(options, context),
+})
+
+/** Methods that are answered by their name alone (S-110). */
+const answersByMethod: Readonly<Record<string, HttpAnswer>> = {
+  TRACE: { status: 403, text: 'TRACE is not allowed' },
+  OPTIONS: { status: 403, text: 'OPTIONS is not allowed' },
+  HEAD: { status: 500 },
+  PUT: { status: 405, text: 'only POST and GET are taken' },
+  DELETE: { status: 405, text: 'only POST and GET are taken' },
+}
+const otherMethod: HttpAnswer = { status: 501, text: 'only POST and GET are taken' }
+
+/** The request cannot be made events; the status says whose fault Flume takes it for. */
+class BadRequest extends Error {
+  readonly status: number
+
+  constructor(status: number, message: string) {
+    super(message)
+    this.status = status
+  }
+}
+
+class HttpSource implements Source {
+  readonly #options: HttpOptions
+  readonly #context: SourceContext
+  readonly #mandatory: readonly string[]
+
+  constructor(options: HttpOptions, context: SourceContext) {
+    this.#options = options
+    this.#context = context
+    this.#mandatory = (options['handler.'].mandatoryParameters ?? '')
+      .split(',')
+      .map((name) => name.trim())
+      .filter((name) => name !== '')
+  }
+
+  async run(): Promise<void> {
+    const { clock, log, signal } = this.#context
+    const { bind, port, maxRequestBytes } = this.#options
+    const listener = await HttpListener.open({
+      host: bind,
+      port,
+      clock,
+      log,
+      bodyBytesMax: maxRequestBytes,
+      refuse: (method) =>
+        method === 'POST' || method === 'GET' ? undefined : (answersByMethod[method] ?? otherMethod),
+      answer: (request) => this.#answer(request),
+    })
+    this.#context.ready(`${bind}:${listener.port}`)
+    await listener.closeOn(signal)
+  }
+
+  async #answer(request: HttpRequest): Promise<HttpAnswer> {
+    const { counters } = this.#context
+    let batch: EventBatch
+    try {
+      batch = this.#options.handler === 'JSONHandler' ? fromJson(request) : this.#fromBlob(request)
+    } catch (error) {
+      counters.eventReadFail++ // S-116
+      if (error instanceof BadRequest) return { status: error.status, text: error.message }
+      return { status: error instanceof NoEvents ? 500 : 400, text: (error as Error).message }
+    }
+    counters.appendBatchReceived++
+    try {
+      if (batch.count > 0) await this.#context.deliver(batch)
+    } catch (error) {
+      if (error instanceof FlumeError && (error.retry || error.code === 'BATCH_TOO_LARGE')) {
+        return { status: 503, text: error.message } // S-114
+      }
+      counters.genericProcessingFail++
+      this.#context.log.error(`a delivery failed: ${(error as Error).message}`)
+      return { status: 500, text: 'the events were not taken' }
+    }
+    counters.appendBatchAccepted++
+    return { status: 200 }
+  }
+
+  #fromBlob({ url, contentType, body }: HttpRequest): EventBatch {
+    const query = url.indexOf('?')
+    const parameters = new URLSearchParams(query < 0 ? '' : url.slice(query + 1))
+    const isForm = /^application\/x-www-form-urlencoded\b/i.test(contentType)
+    const all = isForm ? [...parameters, ...new URLSearchParams(body.toString())] : [...parameters]
+    const headers = new Map<string, string>()
+    for (const [name, value] of all) if (!headers.has(name)) headers.set(name, value)
+    const missing = this.#mandatory.find((name) => !headers.has(name))
+    if (missing !== undefined) throw new BadRequest(500, `the parameter ${missing} is missing`) // S-115
+    return new EventBatch(body, Uint32Array.of(0), Uint32Array.of(body.length), headers)
+  }
+}
+
+/** Charsets that requests may be written in (S-112). */
+const jsonCharsets = /^utf-16(be|le)?$/i
+
+function fromJson({ contentType, body }: HttpRequest): EventBatch {
+  const name = /;\s*charset\s*=\s*"?([^\s;"]+)/i.exec(contentType)?.[1]
+  const charset = charsetOf(name)
+  if (body.length === 0) throw new BadRequest(500, 'there is no body')
+  if (!charset) return readFlumeJson(body.toString())
+  const { encode } = charset
+  return readFlumeJson(charset.decode(body, '\uFFFD') ?? '', encode)
+}
+
+/** Undefined for UTF-8, which is what a request without a charset is in. */
+function charsetOf(name: string | undefined): Charset | undefined {
+  if (name === undefined || /^utf-?8$/i.test(name)) return undefined
+  const charset = jsonCharsets.test(name) ? charsetNamed(name) : undefined
+  if (!charset) throw new BadRequest(500, 'only UTF-8 and UTF-16 are taken')
+  return charset
+}

@@ -1,0 +1,60 @@
+import type { Clock } from '../core/clock.ts'
+import { FlumeError } from '../core/error.ts'
+import type { EventBatch } from '../core/event-batch.ts'
+import type { Logger } from '../monitor/logger.ts'
+
+export interface HoldBackOptions {
+  readonly clock: Clock
+  readonly log: Logger
+  readonly signal: AbortSignal
+  /** Takes events as if each were a transaction of its own; never rejects. */
+  deliverEach(batch: EventBatch): Promise<{ readonly accepted: number; readonly error?: Error }>
+}
+
+const pauseFirstMs = 100
+const pauseMaxMs = 4000
+
+/**
+ * Delivers every event, for as long as that takes: meanwhile nobody reads, so that the sender is held back. An event
+ * that can never be taken is left out and said. Resolves early when the signal aborts.
+ */
+export async function deliverHoldingBack(batch: EventBatch, options: HoldBackOptions): Promise<void> {
+  const { clock, log, signal } = options
+  let pauseMs = pauseFirstMs
+  for (let rest = batch; rest.count > 0; ) {
+    const { accepted, error } = await options.deliverEach(rest)
+    if (accepted > 0) pauseMs = pauseFirstMs
+    rest = rest.slice(accepted)
+    if (!error || signal.aborted) return
+    if (error instanceof FlumeError && !error.retry) {
+      log.error(`an event is dropped: ${error.message}`)
+      rest = rest.slice(1)
+      continue
+    }
+    if (pauseMs === pauseFirstMs) log.warn(`the channel takes nothing now: ${error.message}; senders are held back`)
+    await clock.sleep(pauseMs, signal).catch(() => undefined)
+    pauseMs = Math.min(2 * pauseMs, pauseMaxMs)
+    if (signal.aborted) return
+  }
+}
+
+/**
+ * Tries every event once, for senders that cannot be held back: what is refused is dropped, counted by `deliverEach` and
+ * said once a time. Answers how many were dropped.
+ */
+export async function deliverOrDrop(
+  batch: EventBatch,
+  { log, signal, deliverEach }: Pick<HoldBackOptions, 'log' | 'signal' | 'deliverEach'>,
+): Promise<number> {
+  let dropped = 0
+  let reason: Error | undefined
+  for (let rest = batch; rest.count > 0 && !(reason && signal.aborted); ) {
+    const { accepted, error } = await deliverEach(rest)
+    if (!error) break
+    dropped++
+    reason = error
+    rest = rest.slice(accepted + 1)
+  }
+  if (reason) log.warn(`${dropped} of ${batch.count} events are dropped: ${reason.message}`)
+  return dropped
+}

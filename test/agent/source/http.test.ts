@@ -1,0 +1,228 @@
+import assert from 'node:assert/strict'
+import { request } from 'node:http'
+import { describe, it } from 'node:test'
+import { http } from '../../../src/agent/source/http.ts'
+import { FlumeError } from '../../../src/core/error.ts'
+import { ManualClock } from '../../../src/testing/manual-clock.ts'
+import { readOptions } from '../../support/read-options.ts'
+import { RawClient } from '../../support/rpc.ts'
+import { type RunningSource, startSource } from '../../support/running-source.ts'
+import { FakeSourceContext, type FakeSourceContextOptions } from '../../support/source-context.ts'
+import { until } from '../../support/until.ts'
+
+async function serving(
+  texts: Readonly<Record<string, string>>,
+  use: (source: RunningSource) => Promise<void>,
+  options: FakeSourceContextOptions = {},
+): Promise<void> {
+  const source = await startSource(http, texts, options)
+  try {
+    await use(source)
+  } finally {
+    await source.stop()
+  }
+}
+
+interface Sent {
+  readonly method?: string
+  readonly path?: string
+  readonly type?: string
+  readonly body?: string | Buffer
+}
+
+function send(
+  port: number,
+  { method = 'POST', path = '/', type, body = '' }: Sent,
+): Promise<{ status: number; text: string }> {
+  return new Promise((resolve, reject) => {
+    const headers = {
+      'content-length': Buffer.byteLength(body),
+      ...(type === undefined ? {} : { 'content-type': type }),
+    }
+    const sent = request({ host: '127.0.0.1', port, method, path, headers, agent: false }, (response) => {
+      let text = ''
+      response.on('data', (chunk) => {
+        text += chunk
+      })
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, text }))
+    })
+    sent.on('error', reject)
+    sent.end(body)
+  })
+}
+
+const two = '[{"headers":{"a":"1"},"body":"grün"},{"body":"two"}]'
+
+describe('http source', () => {
+  it('a list of events is one transaction and is answered 200 with nothing, on any path (S-110, S-114)', () =>
+    serving({}, async ({ port, context }) => {
+      assert.deepEqual(await send(port, { path: '/any/where?x=1', body: two }), { status: 200, text: '' })
+      assert.deepEqual(context.events, [
+        { headers: { a: '1' }, body: 'grün' },
+        { headers: {}, body: 'two' },
+      ])
+      assert.equal(context.batches.length, 1)
+      assert.equal(context.counters.appendBatchAccepted, 1)
+      assert.equal((await send(port, { method: 'GET', body: '[]' })).status, 200)
+      assert.equal(context.count, 2)
+    }))
+
+  const methods: readonly [method: string, status: number][] = [
+    ['TRACE', 403],
+    ['OPTIONS', 403],
+    ['PUT', 405],
+    ['DELETE', 405],
+    ['HEAD', 500],
+    ['PATCH', 501],
+  ]
+  for (const [method, status] of methods) {
+    it(`${method} is answered ${status} (S-110)`, () =>
+      serving({}, async ({ port, context }) => {
+        assert.equal((await send(port, { method })).status, status)
+        assert.equal(context.count, 0)
+      }))
+  }
+
+  const utf16 = (text: string): Buffer => Buffer.from(text, 'utf16le').swap16()
+  const charsets: readonly [type: string | undefined, body: Buffer, hex: string][] = [
+    ['application/json', Buffer.from('[{"body":"ü"}]'), 'c3bc'],
+    ['text/plain', Buffer.from('[{"body":"ü"}]'), 'c3bc'],
+    ['application/json; charset=UTF-8', Buffer.from('[{"body":"ü"}]'), 'c3bc'],
+    ['application/json; charset="utf-16be"', utf16('[{"body":"ü"}]'), '00fc'],
+    [
+      'application/json;charset=utf-16',
+      Buffer.concat([Buffer.from([0xfe, 0xff]), utf16('[{"body":"ü"}]')]),
+      'feff00fc',
+    ],
+  ]
+  for (const [type, body, hex] of charsets) {
+    it(`the charset of the request is that of the bodies: ${type} (S-112)`, () =>
+      serving({}, async ({ port, context }) => {
+        assert.equal((await send(port, { ...(type ? { type } : {}), body })).status, 200)
+        assert.equal(Buffer.from(context.batches[0]?.bodyAt(0) as Uint8Array).toString('hex'), hex)
+      }))
+  }
+
+  const bad: readonly [body: string, status: number, type?: string][] = [
+    ['{"body":"x"}', 400],
+    ['[{', 400],
+    ['', 500],
+    ['null', 500],
+    ['[null]', 500],
+    ['[]', 500, 'application/json; charset=iso-8859-1'],
+  ]
+  for (const [body, status, type] of bad) {
+    it(`"${body}" ${type ?? ''} is answered ${status} and counted as a failed read (S-112, S-113, S-116)`, () =>
+      serving({}, async ({ port, context }) => {
+        const answer = await send(port, { body, ...(type ? { type } : {}) })
+        assert.equal(answer.status, status)
+        assert.notEqual(answer.text, '')
+        assert.equal(context.counters.eventReadFail, 1)
+      }))
+  }
+
+  it('a full channel is answered 503, another failure 500; nothing is kept (S-114, S-116)', () =>
+    serving({}, async ({ port, context }) => {
+      context.room = 1
+      assert.equal((await send(port, { body: two })).status, 503)
+      assert.equal(context.counters.channelWriteFail, 1)
+      context.failure = new FlumeError('BATCH_TOO_LARGE', 'too large')
+      assert.equal((await send(port, { body: two })).status, 503)
+      context.failure = new Error('broken')
+      assert.equal((await send(port, { body: two })).status, 500)
+      assert.equal(context.counters.genericProcessingFail, 1)
+      assert.equal(context.count, 0)
+    }))
+
+  it('the answer comes after the channel has the events', () =>
+    serving({}, async ({ port, context }) => {
+      const release = context.hold()
+      let isAnswered = false
+      const answer = send(port, { body: two }).then(({ status }) => {
+        isAnswered = true
+        return status
+      })
+      await until(() => context.pending === 1)
+      assert.equal(isAnswered, false)
+      release()
+      assert.equal(await answer, 200)
+    }))
+
+  it('BLOBHandler: the body is one event, the first value of each parameter a header (S-115)', async () => {
+    const context = new FakeSourceContext()
+    const values = {
+      ...readOptions(http, { bind: '127.0.0.1', port: '0', handler: 'org.apache.flume.source.http.BLOBHandler' }),
+      'handler.': { mandatoryParameters: 'id, kind' },
+    }
+    const ended = (await http.create(values as never, context)).run()
+    const port = Number((await context.whenReady).split(':')[1])
+    const path = '/?id=1&kind=a%20b&id=2'
+    assert.equal((await send(port, { path, body: Buffer.from([0, 0xff, 10]) })).status, 200)
+    assert.deepEqual(context.batches[0]?.headersAt(0), { id: '1', kind: 'a b' })
+    assert.equal(Buffer.from(context.batches[0]?.bodyAt(0) as Uint8Array).toString('hex'), '00ff0a')
+    const missing = await send(port, { path: '/?id=1', body: 'x' })
+    assert.deepEqual(missing, { status: 500, text: 'the parameter kind is missing\n' })
+    const form = await send(port, { type: 'application/x-www-form-urlencoded', body: 'id=3&kind=c' })
+    assert.equal(form.status, 200)
+    assert.deepEqual(context.events[1], { headers: { id: '3', kind: 'c' }, body: 'id=3&kind=c' })
+    context.stop()
+    await ended
+  })
+
+  it('a body above maxRequestBytes is answered 413, announced or not, and the connection ends', () =>
+    serving({ maxRequestBytes: '100' }, async ({ port, context }) => {
+      const announced = await RawClient.connect(port)
+      announced.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 101\r\n\r\n')
+      assert.match((await announced.whenClosed()).toString(), /^HTTP\/1\.1 413 /)
+      const chunked = await RawClient.connect(port)
+      chunked.write(`POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n65\r\n${'x'.repeat(101)}\r\n`)
+      assert.match((await chunked.whenClosed()).toString(), /^HTTP\/1\.1 413 /)
+      assert.equal(context.count, 0)
+      assert.equal((await send(port, { body: '[{"body":"fits"}]' })).status, 200)
+    }))
+
+  it('a flood of headers is answered 431', () =>
+    serving({}, async ({ port }) => {
+      const client = await RawClient.connect(port)
+      client.write('POST / HTTP/1.1\r\nHost: x\r\n')
+      for (let i = 0; i < 1000; i++) client.write(`x-${i}: ${'y'.repeat(50)}\r\n`)
+      assert.match((await client.whenClosed()).toString(), /^HTTP\/1\.1 431 /)
+    }))
+
+  it('a request that is not all there after a minute is answered 408', async () => {
+    const clock = new ManualClock()
+    await serving(
+      {},
+      async ({ port }) => {
+        const client = await RawClient.connect(port)
+        client.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nslow')
+        await until(() => clock.timerCount === 1)
+        await clock.advance(60_000)
+        assert.match((await client.whenClosed()).toString(), /^HTTP\/1\.1 408 /)
+      },
+      { clock },
+    )
+  })
+
+  it('what a refused sender says is not repeated to it raw', () =>
+    serving({}, async ({ port }) => {
+      const { text } = await send(port, { body: '[\u0007\u001b[31m' })
+      assert.doesNotMatch(text, /[\u0000-\u0009\u000b-\u001f]/)
+    }))
+
+  it('a port in use makes the start fail, to be tried again', () =>
+    serving({}, async ({ port }) => {
+      const values = readOptions(http, { bind: '127.0.0.1', port: String(port) })
+      const second = await http.create(values as never, new FakeSourceContext())
+      await assert.rejects(second.run(), (error) => error instanceof FlumeError && error.code === 'IO' && error.retry)
+    }))
+
+  it('another handler is an error, settings of Jetty are said to have no effect', () => {
+    assert.throws(() => readOptions(http, { port: '0', handler: 'com.me.Handler' }), /JSONHandler/)
+    const values = { ...readOptions(http, { port: '0' }), 'QueuedThreadPool.': { maxThreads: '5' } }
+    assert.deepEqual(
+      http.check?.(values as never).map(({ option, severity }) => [option, severity]),
+      [['QueuedThreadPool.maxThreads', 'warning']],
+    )
+  })
+})

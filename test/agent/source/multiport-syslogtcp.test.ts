@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { multiportSyslogTcp } from '../../../src/agent/source/multiport-syslogtcp.ts'
+import { FlumeError } from '../../../src/core/error.ts'
+import { ManualClock } from '../../../src/testing/manual-clock.ts'
+import { freePort } from '../../support/free-port.ts'
+import { readOptions } from '../../support/read-options.ts'
+import { RecordingLogger } from '../../support/recording-logger.ts'
+import { listen, RawClient } from '../../support/rpc.ts'
+import { FakeSourceContext, type FakeSourceContextOptions } from '../../support/source-context.ts'
+import { until } from '../../support/until.ts'
+
+async function start(
+  ports: readonly number[],
+  texts: Record<string, string> = {},
+  options: FakeSourceContextOptions = {},
+  charsets: Record<string, string> = {},
+) {
+  const context = new FakeSourceContext(options)
+  const values = {
+    ...readOptions(multiportSyslogTcp, { host: '127.0.0.1', ports: ports.join(' '), ...texts }),
+    'charset.port.': charsets,
+  }
+  const source = await multiportSyslogTcp.create(values as never, context)
+  const ended = source.run()
+  await Promise.race([context.whenReady, ended])
+  const stop = async (): Promise<void> => {
+    context.stop()
+    await ended
+  }
+  return { context, stop }
+}
+
+const line = '<34>1 2003-08-24T05:14:15Z h b\n'
+
+describe('multiport_syslogtcp source', () => {
+  it('every port is listened on, and named in a header (S-60)', async () => {
+    const ports = [await freePort(), await freePort()]
+    const texts = { portHeader: 'port', clientIPHeader: 'ip', clientHostnameHeader: 'name' }
+    const { context, stop } = await start(ports, texts)
+    for (const [i, port] of ports.entries()) {
+      const client = await RawClient.connect(port)
+      client.write(line.slice(0, 10))
+      client.write(line.slice(10))
+      await context.whenDelivered(i + 1)
+      client.destroy()
+    }
+    await stop()
+    assert.deepEqual(
+      context.events.map(({ headers, body }) => [headers.port, headers.ip, headers.name, headers.Priority, body]),
+      ports.map((port) => [String(port), '127.0.0.1', 'localhost', '34', 'b']),
+    )
+  })
+
+  it('a port that cannot be had is only said; when none can, the start fails, to be tried again', async () => {
+    const taken = await listen({ serve: async () => undefined })
+    const free = await freePort()
+    const log = new RecordingLogger()
+    const { context, stop } = await start([taken.port, free], {}, { log })
+    assert.ok(log.lines.some((text) => text.includes(`:${taken.port}`)))
+    const client = await RawClient.connect(free)
+    client.write(line)
+    await context.whenDelivered(1)
+    client.destroy()
+    await stop()
+    await assert.rejects(start([taken.port]), (error) => error instanceof FlumeError && error.retry)
+    await taken.close()
+  })
+
+  it('each port has its charset (S-65)', async () => {
+    const ports = [await freePort(), await freePort()]
+    const { context, stop } = await start(ports, {}, {}, { [String(ports[1])]: 'ISO-8859-1' })
+    for (const [i, port] of ports.entries()) {
+      const client = await RawClient.connect(port)
+      client.write(Buffer.concat([Buffer.from('<34>1 - h '), Buffer.from([0xe9, 0x0a])]))
+      await context.whenDelivered(i + 1)
+      client.destroy()
+    }
+    await stop()
+    assert.deepEqual(
+      context.events.map(({ headers }) => headers['flume.syslog.status']),
+      ['Invalid', undefined],
+    )
+  })
+
+  it('up to batchSize events are one transaction; a full channel holds the sender back (S-65)', async () => {
+    const clock = new ManualClock()
+    const port = await freePort()
+    const { context, stop } = await start([port], { batchSize: '10' }, { clock })
+    context.room = 15
+    const client = await RawClient.connect(port)
+    client.write(line.repeat(25))
+    await until(() => clock.timerCount === 1)
+    assert.equal(context.count, 10)
+    context.room = 100
+    await clock.advance(100)
+    await context.whenDelivered(25)
+    assert.deepEqual(
+      context.batches.map(({ count }) => count),
+      [10, 10, 5],
+    )
+    client.destroy()
+    await stop()
+  })
+
+  it('missing and wrong ports, charsets without newlines of one byte, and options without effect are findings', () => {
+    const problems = (texts: Record<string, string>, charsets = {}): string[] =>
+      (
+        multiportSyslogTcp.check?.({
+          ...readOptions(multiportSyslogTcp, texts),
+          'charset.port.': charsets,
+        } as never) ?? []
+      ).map(({ option, severity = 'error' }) => `${severity} ${option}`)
+    assert.deepEqual(problems({}), ['error ports'])
+    assert.deepEqual(problems({ ports: '1 2', numProcessors: '4', readBufferBytes: '9' }), [
+      'warning readBufferBytes',
+      'warning numProcessors',
+    ])
+    assert.deepEqual(problems({ ports: '1' }, { 1: 'utf-16' }), ['error charset.port.1'])
+    assert.throws(() => readOptions(multiportSyslogTcp, { ports: '1 99999' }), /99999/)
+  })
+})
