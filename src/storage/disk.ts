@@ -7,6 +7,8 @@ export interface DiskFile {
   read(target: Uint8Array, position: number): Promise<number>
   /** Resolves when everything written is on the medium. After a rejection nothing is known of what was written since the last sync. */
   sync(): Promise<void>
+  /** Cuts the file off at `bytes`. */
+  truncate(bytes: number): Promise<void>
   close(): Promise<void>
 }
 

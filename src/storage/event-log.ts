@@ -165,7 +165,7 @@ export class EventLog {
     this.#queue.putBack(slices)
   }
 
-  /** Lent events are gone; `gone` is called in the moment they count no more. Resolves when that is on the disk, or could not be written: it is written with the next thing that can be. */
+  /** Lent events are gone; `gone` is called in the moment they count no more. Resolves when that is written (a crash of the process does not bring them back; `sync` makes sure of it for the machine), or could not be: it is written with the next thing that can be. */
   remove(slices: readonly Slice[], gone: () => void): Promise<void> {
     const ranges: { from: number; to: number }[] = []
     for (const { first, batch } of slices) {

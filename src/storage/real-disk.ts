@@ -68,6 +68,10 @@ class RealFile implements DiskFile {
     })
   }
 
+  truncate(bytes: number): Promise<void> {
+    return this.#handle.truncate(bytes)
+  }
+
   close(): Promise<void> {
     return this.#handle.close()
   }

@@ -9,7 +9,7 @@ import type { NumberSet } from './number-set.ts'
  *   segment  = record*                    the first record is a state
  *   record   = header payload padding     begins at a multiple of 8; padding: zeros up to the next one
  *   header   = magic:u32 payloadBytes:u32 first:u64 count:u32 type:u8 version:u8 flags:u16 payloadCrc:u32 headerCrc:u32
- *   flags    = 1: written together with the record before it, so that neither was acknowledged without the other
+ *   flags    = 1: no sync came between the record before it and this one
  *   batch    = bodyBytes:u32 columns:u32 bodyLength:u32{count} column{columns} body{count}
  *   column   = shared:u8=0 text text | perEvent:u8=1 text length:u32{count} utf8*     length ffffffff: no such header
  *   text     = bytes:u32 utf8
@@ -44,7 +44,7 @@ export interface RecordHeader {
   /** Number of the first event of a batch; of a void, of the first event that was lost. */
   readonly first: number
   readonly count: number
-  /** Written together with the record before it. */
+  /** No sync came between the record before it and this one. */
   readonly continues: boolean
   readonly payloadBytes: number
   readonly payloadCrc: number

@@ -38,7 +38,7 @@ export interface SegmentLogOptions {
   readonly segmentBytesMax: number
   /** Puts are refused when less than this is left on the disk. */
   readonly freeBytesMin: number
-  /** True: an append resolves when its bytes are on the medium. False: when they are written. */
+  /** True: a batch is kept when it is on the medium. False: when it is written. What was taken is always noted when it is written. */
   readonly syncEach: boolean
   readonly onDamage: (damage: Damage) => void
   /** What a new segment begins with: the next number, and everything that is gone. */
@@ -58,6 +58,8 @@ interface Segment {
   /** Every now and then a record: its offset, its first number, the events before it. */
   readonly marks: number[]
   isDamaged: boolean
+  /** A write or a sync of it has failed: what is on the medium of its end is not known. */
+  isDoubtful: boolean
 }
 
 interface Waiting {
@@ -80,6 +82,10 @@ const markEveryBytes = 1024 * 1024
 /** Most bytes that wait together for one sync. */
 const groupBytesMax = 16 * 1024 * 1024
 const groupCountMax = 4096
+/** Groups up to this size write into room that was made ahead. */
+const smallGroupBytes = 64 * 1024
+const roomAheadBytes = 512 * 1024
+const zeros = Buffer.alloc(roomAheadBytes)
 /** Flume looks at the free space every 15 s; this also looks when much has been written. */
 const freeCheckEveryMs = 5000
 const freeCheckEveryBytes = 16 * 1024 * 1024
@@ -93,7 +99,7 @@ const progressEveryMs = 2000
  *
  * Invariants:
  * - bytes are only ever appended, and only to the newest segment, by one writer at a time;
- * - `length` of a segment never passes what is synced (with syncEach);
+ * - `length` of a segment never passes what is synced (with syncEach), but for takes, which the next sync includes;
  * - after a write or a sync has failed, nothing more is written to that segment: what the medium holds of the group is
  *   unknown, everyone in it is told so, and the next group begins a new segment;
  * - a segment is removed only when a newer one is on the medium, which began with everything that was gone then.
@@ -102,6 +108,7 @@ export class SegmentLog {
   readonly #options: SegmentLogOptions
   readonly #segments: Segment[] = []
   readonly #waiting: Waiting[] = []
+  readonly #syncWaiting: (() => void)[] = []
   #file: DiskFile | undefined
   #writing: Promise<void> | undefined
   #removing: Promise<void> = Promise.resolve()
@@ -113,6 +120,8 @@ export class SegmentLog {
   #bytesSinceCheck = 0
   #indexedTo = 0
   #isOwn = false
+  /** The newest file is this long, zeros at its end included. */
+  #roomTo = 0
   #sequence = 0
   readonly #noted = new Set<string>()
 
@@ -164,17 +173,29 @@ export class SegmentLog {
 
   /** Makes sure of what is written and not yet synced. A failure is reported, and that segment is left alone from then on. */
   async sync(): Promise<void> {
-    await this.#writing
-    if (!this.#isUnsynced || !this.#file) return
-    this.#isUnsynced = false
-    try {
-      await this.#file.sync()
-    } catch (error) {
-      await this.#abandon(error)
-      this.#options.report.error(
-        `${this.directory}: events written since the last sync may be lost if the machine stops: ${asError(error).message}`,
-      )
+    // A writer that never comes to an end does it between two groups.
+    if (this.#writing) await new Promise<void>((resolve) => this.#syncWaiting.push(resolve))
+    else if (this.#isUnsynced) {
+      // Whoever appends meanwhile waits: after a failure nothing may follow in this file.
+      this.#writing = this.#write()
+      await this.sync()
     }
+  }
+
+  async #syncFile(): Promise<void> {
+    const { report, syncEach } = this.#options
+    const waiting = this.#syncWaiting.splice(0)
+    if (this.#isUnsynced && this.#file) {
+      this.#isUnsynced = false
+      try {
+        await this.#file.sync()
+      } catch (error) {
+        await this.#abandon(error)
+        const what = syncEach ? 'delivered events may be delivered again' : 'events may be lost'
+        report.error(`${this.directory}: ${what} if the machine stops: ${asError(error).message}`)
+      }
+    }
+    for (const resolve of waiting) resolve()
   }
 
   /** How many events with numbers from `number` on there are, as a count of whole records but for the one it falls into. */
@@ -206,9 +227,9 @@ export class SegmentLog {
 
   /** Writes down what a scan of the newest segment would find, where that is worth it. */
   async saveIndex(): Promise<void> {
-    await this.#writing
+    await this.sync()
     const segment = this.#segments.at(-1)
-    if (!segment || this.#isUnsynced || segment.length === this.#indexedTo) return
+    if (!segment || this.#isUnsynced || this.#writing || segment.length === this.#indexedTo) return
     const length = segment.length
     await this.#saveIndexOf(segment)
     this.#indexedTo = length
@@ -217,13 +238,11 @@ export class SegmentLog {
   /** Ends the log; what waits is still written. */
   async close({ saveIndex }: { readonly saveIndex: boolean }): Promise<void> {
     this.#closed = true
-    await this.#writing
+    while (this.#writing) await this.#writing
     await this.sync()
     await this.#removing
     if (saveIndex) await this.saveIndex()
-    const file = this.#file
-    this.#file = undefined
-    await file?.close()
+    await this.#finishFile()
   }
 
   // ── Reading ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -285,7 +304,17 @@ export class SegmentLog {
     })
     files.sort((one, other) => one.sequence - other.sequence)
     for (const [index, { name, sizeBytes, sequence, salt }] of files.entries()) {
-      const segment: Segment = { sequence, name, salt, length: 0, end: 0, events: 0, marks: [], isDamaged: false }
+      const segment: Segment = {
+        sequence,
+        name,
+        salt,
+        length: 0,
+        end: 0,
+        events: 0,
+        marks: [],
+        isDamaged: false,
+        isDoubtful: false,
+      }
       this.#segments.push(segment)
       next = Math.max(next, await this.#readIndex(segment, sizeBytes, gone))
       if (segment.length < sizeBytes) next = Math.max(next, await this.#scan(segment, sizeBytes, gone))
@@ -363,8 +392,10 @@ export class SegmentLog {
   async #write(): Promise<void> {
     // Whoever comes in this turn of the loop shares the first sync.
     await Promise.resolve()
-    while (this.#waiting.length > 0) {
+    while (this.#waiting.length > 0 || this.#syncWaiting.length > 0) {
+      if (this.#syncWaiting.length > 0) await this.#syncFile()
       const group = this.#nextGroup()
+      if (group.length === 0) continue
       let kept: Waiting[] = group
       let failure: Error | undefined
       try {
@@ -430,15 +461,25 @@ export class SegmentLog {
     const file = this.#file as DiskFile
     let offset = segment.length
     for (const [index, { draft, first }] of group.entries()) {
-      seal(draft, first, segment.salt, offset, index > 0)
+      seal(draft, first, segment.salt, offset, index > 0 || this.#isUnsynced)
       offset += draft.bytes.length
     }
-    await file.write(
-      group.map(({ draft }) => draft.bytes),
-      segment.length,
-    )
-    if (syncEach) await file.sync()
-    else this.#isUnsynced = true
+    const pieces: Uint8Array[] = group.map(({ draft }) => draft.bytes)
+    if (offset > this.#roomTo) {
+      // A file that grows costs a sync of the file system's own log too: room for the next small groups is made at once.
+      this.#roomTo = offset
+      if (bytes <= smallGroupBytes) {
+        const room = Math.min(roomAheadBytes, segmentBytesMax - offset)
+        if (room > 0) pieces.push(zeros.subarray(0, room))
+        this.#roomTo += Math.max(0, room)
+      }
+    }
+    await file.write(pieces, segment.length)
+    // What was taken may wait for the next sync: without it, a power failure would only bring it back.
+    if (syncEach && group.some(({ draft }) => draft.type === 'batch')) {
+      await file.sync()
+      this.#isUnsynced = false
+    } else this.#isUnsynced = true
     offset = segment.length
     for (const { draft, first } of group) {
       const end = offset + draft.bytes.length
@@ -447,16 +488,26 @@ export class SegmentLog {
     }
   }
 
+  /** Gives back the room that was made ahead, and the file. */
+  async #finishFile(): Promise<void> {
+    const file = this.#file
+    const length = this.#segments.at(-1)?.length ?? 0
+    this.#file = undefined
+    if (!file) return
+    try {
+      // Zeros at the end do no harm: a failure is no news.
+      if (this.#roomTo > length) await file.truncate(length).catch(() => undefined)
+    } finally {
+      await file.close()
+    }
+  }
+
   /** Begins a new segment with everything that is gone; it is on the medium when this resolves. */
   async #roll(last: Segment | undefined): Promise<Segment> {
     const { disk, directory, random, state } = this.#options
-    const old = this.#file
-    this.#file = undefined
-    if (old) {
-      if (this.#isUnsynced) await old.sync()
-      this.#isUnsynced = false
-      await old.close()
-    }
+    if (this.#isUnsynced) await this.#file?.sync()
+    this.#isUnsynced = false
+    await this.#finishFile()
     // Never twice, also when a file of which nothing came could not be removed.
     this.#sequence = Math.max(this.#sequence, last?.sequence ?? 0) + 1
     const sequence = this.#sequence
@@ -471,10 +522,21 @@ export class SegmentLog {
       await file.sync()
       await disk.syncDirectory(directory)
       const length = draft.bytes.length
-      const segment: Segment = { sequence, name, salt, length, end: 0, events: 0, marks: [], isDamaged: false }
+      const segment: Segment = {
+        sequence,
+        name,
+        salt,
+        length,
+        end: 0,
+        events: 0,
+        marks: [],
+        isDamaged: false,
+        isDoubtful: false,
+      }
       this.#segments.push(segment)
       this.#isOwn = true
       this.#file = file
+      this.#roomTo = length
       if (last) await this.#saveIndexOf(last)
       return segment
     } catch (error) {
@@ -487,6 +549,8 @@ export class SegmentLog {
   /** Leaves the newest segment alone for good: nothing is known of what was written to it last. */
   async #abandon(error: unknown): Promise<void> {
     this.#problem = asError(error).message
+    const segment = this.#segments.at(-1)
+    if (this.#file && segment) segment.isDoubtful = true
     this.#isUnsynced = false
     this.#freeCheckedMs = Number.NEGATIVE_INFINITY
     const file = this.#file
@@ -507,10 +571,10 @@ export class SegmentLog {
     }
   }
 
-  async #saveIndexOf({ name, length, end, events, marks, isDamaged }: Segment): Promise<void> {
+  async #saveIndexOf({ name, length, end, events, marks, isDamaged, isDoubtful }: Segment): Promise<void> {
     const { disk, indexDirectory, report, state } = this.#options
     // What is damaged is read at each start, so that it is told of each time, and as what it is.
-    if (indexDirectory === undefined || isDamaged) return
+    if (indexDirectory === undefined || isDamaged || isDoubtful) return
     const { next, gone } = state()
     const islands = gone.islands.map(({ from, to }) => [from, to])
     const json = JSON.stringify({ length, end, events, next, floor: gone.floor, islands, marks })
@@ -630,7 +694,7 @@ async function holdsAnything(file: DiskFile, from: number, to: number): Promise<
   for (let at = from; at < to; ) {
     const read = await file.read(window.subarray(0, Math.min(window.length, to - at)), at)
     if (read === 0) return false
-    if (window.subarray(0, read).some((byte) => byte !== 0)) return true
+    if (!window.subarray(0, read).equals(zeros.subarray(0, read))) return true
     at += read
   }
   return false

@@ -10,6 +10,17 @@ const paths: readonly Path[] = [
   { name: 'avro → memory → null, batches of 1', kind: 'avro', events: 30_000, batchSize: 1 },
   { name: 'avro → memory → null, batches of 100', kind: 'avro', events: 1_000_000, batchSize: 100 },
   { name: 'avro → memory → null, batches of 1000', kind: 'avro', events: 2_000_000, batchSize: 1000 },
+  { name: 'avro → file → null, batches of 1', kind: 'avro', events: 6000, batchSize: 1, channel: 'file' },
+  { name: 'avro → file → null, batches of 100', kind: 'avro', events: 200_000, batchSize: 100, channel: 'file' },
+  {
+    name: 'avro → file → null, batches of 100, 8 connections',
+    kind: 'avro',
+    events: 400_000,
+    batchSize: 100,
+    channel: 'file',
+    connections: 8,
+  },
+  { name: 'avro → file → null, batches of 1000', kind: 'avro', events: 500_000, batchSize: 1000, channel: 'file' },
   { name: 'spooldir → memory → null, batches of 100', kind: 'spooldir', events: 1_000_000, batchSize: 100 },
 ]
 /** Just enough to see that everything works. */

@@ -10,6 +10,8 @@ export interface Load {
   readonly bodyBytes: number
   /** Events of one Avro call. */
   readonly batchSize: number
+  /** Connections that share the events; one when left out. */
+  readonly connections?: number
 }
 
 export interface LoadResult {
@@ -22,13 +24,23 @@ export interface LoadResult {
 
 /** Sends everything and resolves once the agent has taken it; rejects when it refuses any of it. */
 export async function send(load: Load): Promise<LoadResult> {
-  const socket = createConnection({ port: load.port, host: '127.0.0.1', noDelay: true })
-  await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject))
+  const { connections = 1 } = load
+  const sockets = await Promise.all(Array.from({ length: connections }, () => connect(load.port)))
+  const share = { ...load, events: Math.ceil(load.events / connections) }
   const startedMs = performance.now()
   const startedCpu = process.cpuUsage()
-  const events = await (load.kind === 'avro' ? sendAvro(socket, load) : sendLines(socket, load))
+  const sent = await Promise.all(
+    sockets.map((socket) => (load.kind === 'avro' ? sendAvro(socket, share) : sendLines(socket, share))),
+  )
+  const events = sent.reduce((sum, count) => sum + count, 0)
   const { user, system } = process.cpuUsage(startedCpu)
   return { seconds: (performance.now() - startedMs) / 1000, events, cpuMicros: user + system }
+}
+
+async function connect(port: number): Promise<Socket> {
+  const socket = createConnection({ port, host: '127.0.0.1', noDelay: true })
+  await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject))
+  return socket
 }
 
 const ack = 'OK\n'

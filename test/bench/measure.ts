@@ -22,6 +22,9 @@ export interface Path {
   readonly kind: Load['kind'] | 'spooldir'
   readonly events: number
   readonly batchSize: number
+  /** `file`: with its defaults, an fsync for each transaction. */
+  readonly channel?: 'memory' | 'file'
+  readonly connections?: number
 }
 
 export interface Measurement {
@@ -40,7 +43,7 @@ export const bodyBytes = 200
 const warmUpShare = 1 / 3
 const startTimeoutMs = 90_000
 
-/** Runs one agent along one path, source → memory → null. Linux only: the figures come from /proc. */
+/** Runs one agent along one path, source → channel → null. Linux only: the figures come from /proc. */
 export async function measure(contender: Contender, path: Path): Promise<Measurement> {
   const folder = await mkdtemp(join(tmpdir(), 'flume-ts-bench-'))
   try {
@@ -55,7 +58,14 @@ export async function measure(contender: Contender, path: Path): Promise<Measure
       const run = (events: number, name: string): Promise<LoadResult> =>
         path.kind === 'spooldir'
           ? dropFile(folder, name, events, agent)
-          : sendLoad({ kind: path.kind, port, events, bodyBytes, batchSize: path.batchSize })
+          : sendLoad({
+              kind: path.kind,
+              port,
+              events,
+              bodyBytes,
+              batchSize: path.batchSize,
+              connections: path.connections ?? 1,
+            })
       await run(Math.max(path.batchSize, Math.floor(path.events * warmUpShare)), 'warm-up')
       const before = await cpuAtRest(agent.pid)
       const result = await run(path.events, 'measured')
@@ -75,7 +85,7 @@ export async function measure(contender: Contender, path: Path): Promise<Measure
   }
 }
 
-function propertiesFor({ kind, batchSize }: Path, port: number, folder: string): string {
+function propertiesFor({ kind, batchSize, channel = 'memory' }: Path, port: number, folder: string): string {
   const source = {
     netcat: ['type = netcat', 'bind = 127.0.0.1', `port = ${port}`, 'ack-every-event = false'],
     'netcat-acks': ['type = netcat', 'bind = 127.0.0.1', `port = ${port}`],
@@ -88,7 +98,10 @@ function propertiesFor({ kind, batchSize }: Path, port: number, folder: string):
     'a1.sinks = k1',
     ...source.map((line) => `a1.sources.r1.${line}`),
     'a1.sources.r1.channels = c1',
-    'a1.channels.c1.type = memory',
+    `a1.channels.c1.type = ${channel}`,
+    ...(channel === 'file'
+      ? [`a1.channels.c1.checkpointDir = ${folder}/checkpoint`, `a1.channels.c1.dataDirs = ${folder}/data`]
+      : []),
     'a1.channels.c1.capacity = 100000',
     'a1.channels.c1.transactionCapacity = 1000',
     'a1.sinks.k1.type = null',

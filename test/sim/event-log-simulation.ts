@@ -4,7 +4,7 @@ import { type Random, seededRandom } from '../../src/core/random.ts'
 import { EventLog, type EventLogOptions, type Slice } from '../../src/storage/event-log.ts'
 import type { Damage } from '../../src/storage/segment-log.ts'
 import { ManualClock } from '../../src/testing/manual-clock.ts'
-import { type Faults, SimulatedDisk } from '../support/simulated-disk.ts'
+import { type CrashKind, type Faults, SimulatedDisk } from '../support/simulated-disk.ts'
 
 /** What the log may be like: small files and little memory, so that few events meet every edge. */
 interface World {
@@ -18,8 +18,8 @@ interface World {
 
 /** `kept`: acknowledged. `unknown`: refused, or under way in a crash. */
 type Put = 'waits' | 'kept' | 'unknown'
-/** `gone`: its removal was acknowledged and written. `maybe`: under way in a crash, or delivered and not noted. */
-type Take = 'here' | 'lent' | 'maybe' | 'gone'
+/** `noted`: its removal is written. `gone`: that is synced too. `maybe`: under way in a crash, or delivered and not noted. */
+type Take = 'here' | 'lent' | 'maybe' | 'noted' | 'gone'
 
 /** The log as a list of events: all that it promises. */
 class Model {
@@ -31,8 +31,16 @@ class Model {
     return this.puts[id] === 'kept' && this.takes[id] === 'here'
   }
 
+  /** What was noted is on the medium. */
+  synced(): void {
+    for (const [id, take] of this.takes.entries()) if (take === 'noted') this.takes[id] = 'gone'
+  }
+
   /** What was lent and under way when the process ended may be there again. */
-  crashed(): void {
+  crashed(kind: CrashKind): void {
+    if (kind === 'kill') this.synced()
+    for (const [id, take] of this.takes.entries()) if (take === 'noted') this.takes[id] = 'maybe'
+
     for (const [id, put] of this.puts.entries()) if (put === 'waits') this.puts[id] = 'unknown'
     for (const [id, take] of this.takes.entries()) if (take === 'lent') this.takes[id] = 'here'
   }
@@ -65,9 +73,10 @@ export async function simulate(seed: number, crashAt?: number): Promise<{ readon
       if (!disk.isDead) throw error
     }
     steps = disk.steps
-    model.crashed()
+    const kind = random() < 0.5 ? 'power' : 'kill'
+    model.crashed(kind)
     disk.faults = {}
-    disk = disk.crash(random() < 0.5 ? 'power' : 'kill')
+    disk = disk.crash(kind)
   }
   await drain(world, disk, model)
   return { steps }
@@ -123,9 +132,12 @@ async function live(world: World, disk: SimulatedDisk, model: Model, faults: Fau
       for (const id of ids) model.takes[id] = 'maybe'
       const before = unnoted
       await log.remove(slices, () => undefined)
-      if (!disk.isDead && unnoted === before) for (const id of ids) model.takes[id] = 'gone'
-    } else if (dice < 0.97) await log.saveIndex()
-    else if (dice < 0.98) {
+      if (!disk.isDead && unnoted === before) for (const id of ids) model.takes[id] = 'noted'
+    } else if (dice < 0.96) await log.saveIndex()
+    else if (dice < 0.97) {
+      await log.sync()
+      if (!disk.isDead && log.problem === undefined) model.synced()
+    } else if (dice < 0.98) {
       disk.free = disk.free === 0 ? Number.MAX_SAFE_INTEGER : 0
       await world.clock.advance(10_000)
     }
@@ -137,6 +149,7 @@ async function live(world: World, disk: SimulatedDisk, model: Model, faults: Fau
   for (const slices of lent) log.giveBack(slices)
   disk.faults = {}
   await log.close({ saveIndex: random() < 0.7 })
+  if (!disk.isDead && log.problem === undefined) model.synced()
 }
 
 async function keep(log: EventLog, model: Model, count: number, random: Random): Promise<void> {
@@ -194,7 +207,7 @@ function check(ids: readonly number[], model: Model): void {
   for (const [i, id] of ids.entries()) {
     assert.ok(i === 0 || (ids[i - 1] as number) < id, `order: ${ids.join()}`)
     assert.ok(model.puts[id] !== undefined, `event ${id} was never put`)
-    assert.notEqual(model.takes[id], 'gone', `event ${id} was taken`)
+    assert.ok(!['gone', 'noted'].includes(model.takes[id] as Take), `event ${id} was taken`)
     assert.notEqual(model.takes[id], 'lent', `event ${id} is lent already`)
   }
 }

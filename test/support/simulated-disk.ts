@@ -206,6 +206,10 @@ export class SimulatedDisk implements Disk {
         inode.durable = Buffer.from(inode.content)
         inode.unsynced = []
       },
+      truncate: async (bytes) => {
+        await this.#step(this.faults.write)
+        inode.content = Buffer.from(inode.content.subarray(0, bytes))
+      },
       close: async () => this.#pause(),
     }
   }

@@ -26,6 +26,9 @@ export const file = defineChannel({
 /** Newest events that are kept in memory too: a sink that keeps up never reads the disk. */
 const memoryBytesMax = 16 * 1024 * 1024
 
+/** Takes are synced with the next put, and this often: a power failure brings back no more than was delivered meanwhile. */
+const syncTakesEveryMs = 1000
+
 interface Taker {
   readonly wake: () => void
 }
@@ -99,7 +102,7 @@ export class FileChannel implements Channel {
       report.info(`${log.size} events were left in the channel; opened in ${tookMs} ms`)
     }
     this.#repeat(Math.max(this.#options.checkpointInterval, checkpointIntervalFloorMs), () => log.saveIndex())
-    if (!fsyncPerTransaction) this.#repeat(this.#options.fsyncInterval * 1000, () => log.sync())
+    this.#repeat(fsyncPerTransaction ? syncTakesEveryMs : this.#options.fsyncInterval * 1000, () => log.sync())
   }
 
   async put(batch: EventBatch): Promise<void> {

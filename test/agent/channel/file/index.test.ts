@@ -97,8 +97,21 @@ describe('file channel', () => {
     await first.channel.put(numbered(0, 4))
     await first.channel.take(1, all)
     void first.channel.take(2, () => new Promise(() => undefined))
-    const { channel } = await open({ disk: disk.crash('power'), folder })
+    const { channel } = await open({ disk: disk.crash('kill'), folder })
     assert.deepEqual(await channel.take(10, all), ['1', '2', '3'])
+  })
+
+  it('makes sure of takes with the next put, or after a second: a power failure brings back no more than that', async () => {
+    for (const makeSure of ['put', 'second'] as const) {
+      const { disk, folder } = simulated()
+      const { channel, clock } = await open({ disk, folder })
+      await channel.put(numbered(0, 4))
+      await channel.take(2, all)
+      if (makeSure === 'put') await channel.put(numbered(4, 1))
+      else await clock.advance(1000)
+      const { channel: after } = await open({ disk: disk.crash('power'), folder })
+      assert.deepEqual((await after.take(2, all)) as string[], ['2', '3'], makeSure)
+    }
   })
 
   it('starts as well without its checkpoint directory, as after rm -rf (F-07)', async (t) => {
