@@ -75,7 +75,11 @@ class Runs {
   async start(build: Build, settings: Readonly<Record<string, string>> = {}): Promise<StreamingContext> {
     const conf = new SparkConf(false).setAppName('runs').setMaster('local[2]').setAll(Object.entries(settings))
     const ssc = await StreamingContext.getOrCreate(this.directory, () => {
-      const made = new StreamingContext(conf, Seconds(1), { clock: this.clock, logger: this.logger })
+      const made = new StreamingContext(conf, Seconds(1), {
+        clock: this.clock,
+        logger: this.logger,
+        console: () => undefined,
+      })
       made.checkpoint(this.directory)
       build(made)
       return made
