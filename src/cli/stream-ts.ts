@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { explain } from '../core/error.ts'
+import { inspectCheckpoint, verifyCheckpoint } from './checkpoint.ts'
 import { mountOf } from './mount.ts'
 import { exitCodes, type SubmitOptions, submit } from './submit.ts'
 
@@ -55,6 +56,17 @@ function program(onSubmit: (options: SubmitOptions) => Promise<void>): Command {
     .action(async (job: string, args: string[], options: ParsedOptions) => {
       await onSubmit({ ...options, job, args, mounts: new Map(options.mount.map(mountOf)) })
     })
+  const checkpoint = root.command('checkpoint').description('Looks into the checkpoint directory of a job.')
+  checkpoint
+    .command('inspect')
+    .description('Shows what a restart would go on from.')
+    .argument('<directory>', 'the checkpoint directory')
+    .action(async (directory: string) => process.exit(await inspectCheckpoint(directory, process)))
+  checkpoint
+    .command('verify')
+    .description('Reads everything in it and tells what is damaged.')
+    .argument('<directory>', 'the checkpoint directory')
+    .action(async (directory: string) => process.exit(await verifyCheckpoint(directory, process)))
   root
     .command('version')
     .description('Prints the version.')

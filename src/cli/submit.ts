@@ -88,8 +88,15 @@ async function readSettings(file: string): Promise<[string, string][]> {
 async function runModule(file: string, options: SubmitOptions): Promise<void> {
   const module = (await import(pathToFileURL(file).href)) as { default?: unknown }
   if (typeof module.default === 'function') {
-    const ssc = new StreamingContext(new SparkConf(), Milliseconds(options.batchInterval ?? batchIntervalMsDefault))
-    await module.default(ssc, options.args)
+    const job = module.default as (ssc: StreamingContext, args: readonly string[]) => unknown
+    const conf = new SparkConf()
+    const create = async (): Promise<StreamingContext> => {
+      const made = new StreamingContext(conf, Milliseconds(options.batchInterval ?? batchIntervalMsDefault))
+      await job(made, options.args)
+      return made
+    }
+    const directory = conf.getOption('spark.streaming.checkpoint.directory')
+    const ssc = directory === undefined ? await create() : await StreamingContext.getOrCreate(directory, create)
     if (ssc.getState() === 'INITIALIZED') await ssc.start()
     await ssc.awaitTermination()
     return

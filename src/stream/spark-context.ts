@@ -7,7 +7,7 @@ import { type Random, systemRandom } from '../core/random.ts'
 import { createLogger, type Logger } from '../monitor/logger.ts'
 import { SparkConf } from './conf.ts'
 import { type FileEntry, type FileSystem, glob, locate } from './files.ts'
-import { launchLogger } from './launch.ts'
+import { type ContextSurroundings, currentSurroundings, launchLogger } from './launch.ts'
 import { readLines } from './lines.ts'
 import { LeveledLogger } from './log-level.ts'
 import { collectPartition, indexesOf, prepare, type Runner } from './rdd/plan.ts'
@@ -16,14 +16,7 @@ import { LocalRunner } from './rdd/runner.ts'
 import { ItemsPlan, ReaderPlan, slice } from './rdd/source.ts'
 import { require_ } from './time.ts'
 
-/** What a context takes from outside; tests move the clock by hand. */
-export interface ContextSurroundings {
-  readonly clock?: Clock
-  readonly random?: Random
-  readonly logger?: Logger
-  /** Where `print` writes; standard output when left out. */
-  readonly console?: (text: string) => void
-}
+export type { ContextSurroundings }
 
 /** The version of Spark whose behaviour is matched. */
 const sparkVersion = '2.4.8'
@@ -61,7 +54,8 @@ export class SparkContext implements RddContext {
   #stopped = false
   #stopActions: (() => void)[] = []
 
-  constructor(conf: SparkConf, surroundings: ContextSurroundings = {}) {
+  constructor(conf: SparkConf, given: ContextSurroundings = {}) {
+    const surroundings = { ...currentSurroundings(), ...given }
     this.#conf = conf.clone().setIfMissing('spark.master', 'local')
     if (!conf.contains('spark.app.name')) {
       throw new FlumeError('USAGE', 'An application name must be set in your configuration', {

@@ -395,14 +395,11 @@ export class StreamingContext implements StreamContext {
       logger.info(`StreamingContext started: batches of ${graph.batchMs} ms`, { name: sparkContext.appName })
       await inputs
     }
-    const started = this.#resumed
-      ? this.#recoverBlocks(this.#resumed, operators, logs).then(begin)
-      : // What a receiver has acknowledged must be found again even when the process ends before its first batch.
-        logs.size > 0
-        ? checkpointer?.first().then(begin)
-        : begin()
-    started?.catch((error) => this.#termination.fail(asError(error)))
-    return started ?? Promise.resolve()
+    // A job that ends before its first batch is done goes on from its start.
+    if (!this.#resumed) checkpointer?.first()
+    const started = this.#resumed ? this.#recoverBlocks(this.#resumed, operators, logs).then(begin) : begin()
+    started.catch((error) => this.#termination.fail(asError(error)))
+    return started
   }
 
   /** B138. */

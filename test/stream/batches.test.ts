@@ -356,8 +356,8 @@ describe('the life of a context', () => {
   })
 
   for (const settings of [
-    { 'spark.streaming.checkpoint.directory': '/tmp/x' },
-    { 'spark.streaming.receiver.writeAheadLog.enable': 'true' },
+    { 'spark.streaming.dynamicAllocation.enabled': 'true' },
+    { 'spark.streaming.receiver.writeAheadLog.class': './log.ts' },
   ]) {
     test(`${Object.keys(settings)} promises what is not there, and is refused`, () => {
       assert.throws(() => new StreamBench({ settings }), { code: 'UNSUPPORTED' })

@@ -4,9 +4,12 @@
  *   file := `flume-ts checkpoint 1 <crc32 of the JSON, hexadecimal>\n` JSON
  *
  * - Named `checkpoint-<time of the newest batch>`; the one before it with the same time becomes `….bk` (B131).
- * - It has its name only when it is whole and synced, and what it names (state files, block logs) is on disk before it.
+ * - It has its name only when it is whole, and what it names (state files, block logs) is on disk before it.
+ * - One that names new state is synced; what older ones need is deleted only after such a one. So a process that is
+ *   killed loses nothing, and a machine that loses power goes on from a somewhat older batch.
  * - The newest ten are kept.
  */
+import { renameSync, writeFileSync } from 'node:fs'
 import { open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
@@ -46,15 +49,26 @@ export interface Checkpoint {
   readonly operators: readonly SavedOperator[]
 }
 
-/** Writes a checkpoint; resolves when it is on disk. */
-export async function writeCheckpoint(folder: string, checkpoint: Checkpoint): Promise<void> {
+function encode(checkpoint: Checkpoint): string {
   const json = JSON.stringify(checkpoint)
+  return `${magic} ${crc32(json).toString(16)}\n${json}`
+}
+
+/** The checkpoint with which a job starts. */
+export function writeFirstCheckpoint(folder: string, checkpoint: Checkpoint): void {
+  const temporary = join(folder, 'temp')
+  writeFileSync(temporary, encode(checkpoint), { flush: true } as object)
+  renameSync(temporary, join(folder, `checkpoint-${checkpoint.timeMs}`))
+}
+
+/** Writes a checkpoint; resolves when other processes see it and, with `sync`, when it is on disk. */
+export async function writeCheckpoint(folder: string, checkpoint: Checkpoint, sync: boolean): Promise<void> {
   const path = join(folder, `checkpoint-${checkpoint.timeMs}`)
   const temporary = join(folder, 'temp')
   const handle = await open(temporary, 'w')
   try {
-    await handle.writeFile(`${magic} ${crc32(json).toString(16)}\n${json}`)
-    await handle.datasync()
+    await handle.writeFile(encode(checkpoint))
+    if (sync) await handle.datasync()
   } finally {
     await handle.close()
   }

@@ -15,6 +15,7 @@ import {
   checkpointsKept,
   type SavedOperator,
   writeCheckpoint,
+  writeFirstCheckpoint,
 } from './checkpoint-file.ts'
 import type { KeptOperator } from './operators.ts'
 
@@ -66,6 +67,8 @@ export class Checkpointer {
   readonly #needed: ReadonlyMap<string, number>[] = []
   #lastMs: number
   #stateMs: number
+  /** As `#stateMs`, for jobs without state too. */
+  #syncedMs: number
   #chain: Promise<void> = Promise.resolve()
   #completionQueued = false
 
@@ -75,6 +78,7 @@ export class Checkpointer {
     const zeroMs = graph.zeroMs as number
     this.#lastMs = resumed?.checkpoint.timeMs ?? zeroMs
     this.#stateMs = resumed?.checkpoint.stateMs ?? zeroMs
+    this.#syncedMs = this.#stateMs
     for (const pending of resumed?.checkpoint.pending ?? []) this.#open.add(pending)
     for (const [id, spans] of resumed?.spans ?? []) this.#spans.set(id, [...spans])
     const stateFolder = join(folder, 'state')
@@ -95,6 +99,7 @@ export class Checkpointer {
     const { graph, operators } = this.#options
     const wanted = this.#stateFiles.flatMap(({ node }) => node.checkpointMs ?? [])
     if (wanted.length > 0) return Math.min(...wanted)
+    if (this.#stateFiles.length === 0) return stateIntervalMs
     const lasting = operators.every(({ node }) => !(node instanceof InputNode) || node.isReplayable)
     if (!lasting) return graph.batchMs
     const defaults = this.#stateFiles.map(({ node }) =>
@@ -105,9 +110,9 @@ export class Checkpointer {
     return Math.min(stateIntervalMs, ...defaults)
   }
 
-  /** Writes down that the job runs, before its first batch. */
-  first(): Promise<void> {
-    return this.#enqueue(() => this.#write())
+  /** Writes down that the job runs, before anything is received. Throws when the directory cannot be written. */
+  first(): void {
+    writeFirstCheckpoint(this.#options.folder, this.#describe())
   }
 
   /** A batch has been generated; resolves when what it needs to be run again is on disk. */
@@ -115,7 +120,7 @@ export class Checkpointer {
     this.#open.add(timeMs)
     this.#lastMs = Math.max(this.#lastMs, timeMs)
     this.#noteBlocks(timeMs)
-    return this.#enqueue(() => this.#write())
+    return this.#enqueue(() => this.#write(false))
   }
 
   /** A batch is done. */
@@ -130,8 +135,8 @@ export class Checkpointer {
     this.#completionQueued = true
     void this.#enqueue(async () => {
       this.#completionQueued = false
-      await this.#saveStates(this.#intervalMs)
-      await this.#write()
+      const hasSaved = await this.#saveStates(this.#intervalMs)
+      await this.#write(hasSaved)
     })
   }
 
@@ -139,7 +144,7 @@ export class Checkpointer {
   async finish(): Promise<void> {
     await this.#enqueue(async () => {
       await this.#saveStates(this.#options.graph.batchMs)
-      await this.#write()
+      await this.#write(true)
     })
     for (const log of this.#options.logs.values()) await log.close()
   }
@@ -192,29 +197,33 @@ export class Checkpointer {
     }
   }
 
-  async #saveStates(intervalMs: number): Promise<void> {
+  /** Answers true when it is time to sync: there is new state on disk, or there would be if there were any. */
+  async #saveStates(intervalMs: number): Promise<boolean> {
     const floorMs = this.#floorMs
+    const isDue = floorMs - this.#syncedMs >= intervalMs
+    if (isDue) this.#syncedMs = floorMs
     if (this.#stateFiles.length === 0) this.#stateMs = floorMs
-    else if (floorMs - this.#stateMs >= intervalMs) {
+    else if (isDue) {
       for (const { node, files } of this.#stateFiles) await files.save(node.versionAt(floorMs))
       this.#stateMs = floorMs
     }
     for (const { node } of this.#stateFiles) node.forget(node.versionAt(floorMs))
+    return isDue
   }
 
-  async #write(): Promise<void> {
+  async #write(sync: boolean): Promise<void> {
     const { folder, logger } = this.#options
     const checkpoint = this.#describe()
     for (let attempt = 1; ; attempt++) {
       try {
-        await writeCheckpoint(folder, checkpoint)
+        await writeCheckpoint(folder, checkpoint, sync)
         break
       } catch (error) {
         if (attempt === writeTries) throw error
         logger.warn(`try ${attempt} to write checkpoint ${checkpoint.timeMs} failed`, { error: asError(error).message })
       }
     }
-    await this.#cleanUp()
+    if (sync) await this.#cleanUp()
   }
 
   #describe(): Checkpoint {
