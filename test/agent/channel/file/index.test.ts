@@ -52,8 +52,8 @@ channelContract('file, on a simulated disk', async ({ capacity, transactionCapac
     transactionCapacity: String(transactionCapacity),
     'keep-alive': String(keepAliveMs / 1000),
   }
-  const { channel } = await open({ ...simulated(), clock, options })
-  return { channel, close: () => channel.stop() }
+  const { channel, counters } = await open({ ...simulated(), clock, options })
+  return { channel, counters, close: () => channel.stop() }
 })
 
 channelContract('file, on two directories', async ({ capacity, transactionCapacity, keepAliveMs }, clock) => {
@@ -65,12 +65,12 @@ channelContract('file, on two directories', async ({ capacity, transactionCapaci
     'keep-alive': String(keepAliveMs / 1000),
     minimumRequiredSpace: '0',
   }
-  const { channel } = await open({ disk: realDisk, folder, clock, options })
+  const { channel, counters } = await open({ disk: realDisk, folder, clock, options })
   const close = async () => {
     await channel.stop()
     await rm(folder, { recursive: true })
   }
-  return { channel, close }
+  return { channel, counters, close }
 })
 
 describe('file channel', () => {
