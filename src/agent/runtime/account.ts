@@ -71,6 +71,7 @@ export class ChannelAccount {
   readonly #traits: { readonly durable: boolean; readonly external?: boolean }
   readonly #recovered: number
   #refusedAsOptional = 0
+  #heldAtStop: number | undefined
   #isStopped = false
 
   /** `channel` must be open and not yet used. */
@@ -90,13 +91,18 @@ export class ChannelAccount {
     this.#refusedAsOptional += count
   }
 
+  /** The channel is about to be stopped, and nobody uses it any more: what it says of itself from now on does not count. */
+  freeze(): void {
+    this.#heldAtStop = this.#channel.size
+  }
+
   /** The channel has been stopped: what it holds only in memory is lost. */
   stop(): void {
     this.#isStopped = true
   }
 
   ledger(name: string): ChannelLedger {
-    const { size } = this.#channel
+    const size = this.#heldAtStop ?? this.#channel.size
     const lost = this.#isStopped && !this.#traits.durable ? size : 0
     return {
       channel: name,

@@ -255,6 +255,7 @@ export class Crew {
   async stopChannels(names: Iterable<string> = this.#channels.keys()): Promise<void> {
     for (const name of [...names]) {
       const running = this.#channels.get(name) as CrewChannel
+      running.account.freeze()
       try {
         await running.channel.stop?.()
       } catch (error) {

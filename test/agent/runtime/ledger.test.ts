@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { AgentModel } from '../../../src/agent/config/model.ts'
 import {
+  defineChannel,
   defineInterceptor,
   defineSelector,
   type EventBatch,
@@ -150,6 +151,40 @@ describe('ledger', () => {
     await r1.context?.deliver(numbered(0, 2))
     await agent.stop(0)
     assert.deepEqual([channel('c2')?.held, channel('c2')?.dropped['lost-at-stop']], [0, 2])
+    assert.deepEqual(imbalanceOf(agent.snapshot()), [])
+  })
+
+  it('keeps to what a durable channel held when it was stopped, whatever the closed channel says', async () => {
+    let size = 3
+    const durable = defineChannel({
+      type: 'durable',
+      aliases: [],
+      summary: '',
+      options: {},
+      capabilities: { durable: true, ordered: true, overlappingTakes: true },
+      create: () => ({
+        transactionCapacity: 10,
+        capacity: 10,
+        get size() {
+          return size
+        },
+        room: 7,
+        put: async () => undefined,
+        take: async () => undefined,
+        stop: async () => {
+          size = 0
+        },
+      }),
+    })
+    const model = agentModel({
+      channels: [{ name: 'c1', spec: durable, options: {}, fingerprint: '' }],
+      sources: [],
+      sinks: [],
+    })
+    const { agent, channel } = await running(model)
+    assert.deepEqual([channel()?.entered, channel()?.recovered, channel()?.held], [3, 3, 3])
+    await agent.stop()
+    assert.deepEqual([channel()?.held, channel()?.dropped['lost-at-stop']], [3, 0])
     assert.deepEqual(imbalanceOf(agent.snapshot()), [])
   })
 
