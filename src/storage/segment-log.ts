@@ -115,6 +115,7 @@ export class SegmentLog {
   #closed = false
   #problem: string | undefined
   #isUnsynced = false
+  #isFull = false
   #freeBytes = Number.POSITIVE_INFINITY
   #freeCheckedMs = Number.NEGATIVE_INFINITY
   #bytesSinceCheck = 0
@@ -401,7 +402,7 @@ export class SegmentLog {
       try {
         kept = await this.#refuseForRoom(group)
         if (kept.length > 0) await this.#writeGroup(kept)
-        if (kept.length === group.length) this.#problem = undefined
+        if (!this.#isFull) this.#problem = undefined
       } catch (error) {
         await this.#abandon(error)
         failure = new FlumeError('IO', `${this.directory} cannot be written: ${asError(error).message}`, {
@@ -440,7 +441,8 @@ export class SegmentLog {
       this.#freeCheckedMs = nowMs
       this.#bytesSinceCheck = bytes
     }
-    if (this.#freeBytes - bytes > freeBytesMin) return group
+    this.#isFull = this.#freeBytes - bytes <= freeBytesMin
+    if (!this.#isFull) return group
     const kept = group.filter(({ needsRoom }) => !needsRoom)
     if (kept.length === group.length) return group
     this.#problem = `Usable space exhausted, only ${this.#freeBytes} bytes remaining, required ${freeBytesMin} bytes`

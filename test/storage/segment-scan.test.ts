@@ -113,7 +113,7 @@ describe('reading a segment', () => {
         if (dice < 0.5) bytes[at] = Math.floor(random() * 256)
         else if (dice < 0.6) bytes = Buffer.from(bytes.subarray(0, at))
         else if (dice < 0.7) bytes.copy(bytes, Math.floor(random() * bytes.length), at, at + 64)
-        else if (dice < 0.8) bytes.fill(0, at, at + Math.floor(random() * 100))
+        else if (dice < 0.8) bytes.fill(0, at, Math.min(bytes.length, at + Math.floor(random() * 100)))
         else if (dice < 0.9 && at + 4 <= bytes.length) bytes.writeUInt32LE(0xffffffff, at)
         else bytes = Buffer.concat([bytes.subarray(0, at), bytes.subarray(Math.floor(random() * bytes.length))])
         if (bytes.length === 0) break

@@ -79,6 +79,9 @@ export class FileChannel implements Channel {
     const { checkpointDir, dataDirs, maxFileSize, minimumRequiredSpace, fsyncPerTransaction } = this.#options
     const { clock, random, log: report } = this.#context
     const startedMs = clock.monotonic()
+    // Under Flume's names; unhealthy until it is open (F-09).
+    const { more } = this.#context.counters
+    Object.assign(more, { Unhealthy: 1, Closed: 0, EventPutErrorCount: 0, EventTakeErrorCount: 0 })
     const log = await EventLog.open({
       disk: this.#disk,
       clock,
@@ -95,6 +98,7 @@ export class FileChannel implements Channel {
       onArrival: () => this.#wakeOne(),
     })
     this.#log = log
+    more['Unhealthy'] = 0
     // More than fits, when capacity was lowered: nothing new is let in until enough has left.
     this.#slots.occupy(log.size)
     if (log.size > 0) {
@@ -135,6 +139,7 @@ export class FileChannel implements Channel {
       })
     } catch (error) {
       this.#slots.release(batch.count)
+      if (!(error instanceof FlumeError && error.code === 'CHANNEL_FULL')) this.#count('EventPutErrorCount')
       throw error
     } finally {
       this.#tellHealth(log)
@@ -146,13 +151,13 @@ export class FileChannel implements Channel {
     const { counters, clock } = this.#context
     counters.eventTakeAttempt++
     const untilMs = clock.monotonic() + this.#keepAliveMs
-    let slices = await log.lend(Math.min(max, this.transactionCapacity))
+    let slices = await this.#lend(log, max)
     while (slices.length === 0) {
       // Woken takers may find that an overlapping take was quicker: they stand in line again for the time that is left.
       const leftMs = untilMs - clock.monotonic()
       if (this.#closed || signal?.aborted || leftMs <= 0) return undefined
       if (log.available === 0) await this.#eventArrives(leftMs, signal)
-      slices = await log.lend(Math.min(max, this.transactionCapacity))
+      slices = await this.#lend(log, max)
     }
     if (log.available > 0) this.#wakeOne()
     return this.#lendTo(log, slices, use)
@@ -161,6 +166,7 @@ export class FileChannel implements Channel {
   async stop(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
+    this.#context.counters.more['Closed'] = 1
     for (const timer of this.#timers) timer.cancel()
     this.#slots.refuseAll()
     for (const taker of this.#takers.splice(0)) taker.wake()
@@ -181,12 +187,28 @@ export class FileChannel implements Channel {
       this.#context.counters.eventTakeSuccess += batch.count
       this.#slots.release(batch.count)
     })
+    this.#tellHealth(log)
     return result
+  }
+
+  async #lend(log: EventLog, max: number): Promise<readonly Slice[]> {
+    try {
+      return await log.lend(Math.min(max, this.transactionCapacity))
+    } catch (error) {
+      this.#count('EventTakeErrorCount')
+      throw error
+    }
+  }
+
+  #count(name: 'EventPutErrorCount' | 'EventTakeErrorCount'): void {
+    const { more } = this.#context.counters
+    more[name] = (more[name] ?? 0) + 1
   }
 
   /** Says once that something does not work, and once that it does again. */
   #tellHealth({ problem }: EventLog): void {
     if (problem === this.#told) return
+    this.#context.counters.more['Unhealthy'] = problem === undefined ? 0 : 1
     if (problem === undefined) this.#context.log.info('works again')
     else if (this.#told === undefined) this.#context.log.error(`takes nothing for now: ${problem}`)
     this.#told = problem

@@ -155,6 +155,7 @@ describe('file channel', () => {
     const first = await open({ disk: realDisk, folder })
     const second = make({ disk: realDisk, folder })
     await assert.rejects(second.channel.start(), { code: 'INVALID_STATE', message: /in use: .*in_use\.lock/ })
+    assert.equal(second.counters.more['Unhealthy'], 1)
     await assert.rejects(second.channel.put(numbered(0, 1)), { code: 'CLOSED', message: 'Channel closed [channel=c1]' })
     await first.channel.stop()
     await second.channel.start()
@@ -195,13 +196,15 @@ describe('file channel', () => {
 
   it('answers a failed sync with a refusal and never writes behind it', async () => {
     const { disk, folder } = simulated()
-    const { channel, log } = await open({ disk, folder })
+    const { channel, log, counters } = await open({ disk, folder })
     await channel.put(numbered(0, 1))
+    assert.equal(counters.more['Unhealthy'], 0)
     disk.faults = { sync: 1 }
     await assert.rejects(channel.put(numbered(1, 1)), { code: 'IO', retry: true })
     await assert.rejects(channel.put(numbered(1, 1)), { code: 'IO', retry: true })
     assert.equal(channel.size, 1)
     assert.ok(channel.problem)
+    assert.deepEqual([counters.more['Unhealthy'], counters.more['EventPutErrorCount']], [1, 2])
     // A delivery that cannot be noted is a delivery all the same.
     assert.deepEqual(await channel.take(1, all), ['0'])
     assert.match(log.lines.join('\n'), /error: delivered events could not be noted as such/)
@@ -211,6 +214,7 @@ describe('file channel', () => {
     assert.equal(channel.problem, undefined)
     const begun = disk.paths.filter((path) => path.endsWith('.flog') && !before.includes(path))
     assert.equal(begun.length, 1)
+    assert.equal(counters.more['Unhealthy'], 0)
     const next = await open({ disk: disk.crash('power'), folder })
     assert.ok((await next.channel.take(9, all))?.includes('2'))
   })
