@@ -4,6 +4,7 @@ export { DStream, InputDStream, MapWithStateDStream, type UpdateStateOptions } f
 export { type FileEntry, type FileSystem, type FileWriter, registerFileSystem } from './files.ts'
 export { FlumeSource, FlumeUtils } from './flume.ts'
 export type { InputInfo as StreamInputInfo } from './graph/node.ts'
+export { KafkaUtils } from './not-there.ts'
 export { type State, StateSpec } from './op/map-with-state.ts'
 export type { StateRow } from './op/update-state-by-key.ts'
 export { HashPartitioner, type Partitioner } from './rdd/partitioner.ts'
@@ -12,7 +13,14 @@ export { SparkException } from './rdd/runner.ts'
 export { SparkFlumeEvent } from './receiver/flume-event.ts'
 export { Receiver } from './receiver/receiver.ts'
 export { BatchInfo, OutputOperationInfo, type ReceiverInfo, type StreamingListener } from './scheduler/listener.ts'
-export { Accumulator, type ContextSurroundings, SparkContext } from './spark-context.ts'
+export { StatsReportListener } from './scheduler/stats-report.ts'
+export {
+  Accumulator,
+  Broadcast,
+  CollectionAccumulator,
+  type ContextSurroundings,
+  SparkContext,
+} from './spark-context.ts'
 export { StorageLevel } from './storage-level.ts'
 export { type CreateOptions, ReceiverInputDStream, type StopOptions, StreamingContext } from './streaming-context.ts'
 export { Duration, Durations, Milliseconds, Minutes, Seconds, Time } from './time.ts'

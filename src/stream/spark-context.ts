@@ -51,6 +51,7 @@ export class SparkContext implements RddContext {
   readonly #conf: SparkConf
   readonly #leveled: LeveledLogger
   #rddCount = 0
+  #broadcastCount = 0
   #stopped = false
   #stopActions: (() => void)[] = []
 
@@ -176,8 +177,8 @@ export class SparkContext implements RddContext {
   }
 
   /** A value for all tasks; in one process simply the value. */
-  broadcast<T>(value: T): { readonly value: T } {
-    return { value }
+  broadcast<T>(value: T): Broadcast<T> {
+    return new Broadcast<T>(this.#broadcastCount++, value)
   }
 
   /** A sum that functions over records may add to; a function that runs twice adds twice. */
@@ -187,6 +188,11 @@ export class SparkContext implements RddContext {
 
   doubleAccumulator(name?: string): Accumulator {
     return new Accumulator(name)
+  }
+
+  /** A list that functions over records may add to; a function that runs twice adds twice. */
+  collectionAccumulator<T>(name?: string): CollectionAccumulator<T> {
+    return new CollectionAccumulator<T>(name)
   }
 
   /** Called once, when the context stops. */
@@ -199,6 +205,60 @@ export class SparkContext implements RddContext {
     this.#stopped = true
     if (current === this) current = undefined
     for (const act of this.#stopActions.splice(0)) act()
+  }
+}
+
+/** A value that every task sees. */
+export class Broadcast<T> {
+  readonly id: number
+  #value: T | undefined
+  #isDestroyed = false
+
+  constructor(id: number, value: T) {
+    this.id = id
+    this.#value = value
+  }
+
+  /** Throws once it has been destroyed. */
+  get value(): T {
+    if (this.#isDestroyed) throw new Error(`Attempted to use Broadcast(${this.id}) after it was destroyed`)
+    return this.#value as T
+  }
+
+  /** Spark drops the executors' copies here; in one process there are none. */
+  unpersist(): void {}
+
+  /** Lets go of the value for good. */
+  destroy(): void {
+    this.#isDestroyed = true
+    this.#value = undefined
+  }
+}
+
+/** A list that grows. */
+export class CollectionAccumulator<T> {
+  readonly name: string | undefined
+  #items: T[] = []
+
+  constructor(name?: string) {
+    this.name = name
+  }
+
+  add(item: T): void {
+    this.#items.push(item)
+  }
+
+  /** What was added so far, in a list of its own. */
+  get value(): T[] {
+    return [...this.#items]
+  }
+
+  get isZero(): boolean {
+    return this.#items.length === 0
+  }
+
+  reset(): void {
+    this.#items = []
   }
 }
 

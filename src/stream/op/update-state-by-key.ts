@@ -69,10 +69,8 @@ export class UpdateStateNode<K, V, S> extends StateNode<K, S, [K, S]> {
     const { update, partitioner } = this.#options
     const routed = input ? await route(input, partitioner, runner, operation) : []
     const before = initial ? await route(initial, partitioner, runner, operation) : []
-    const groups = this.store.partitions.map((_, index) => grouped(routed[index] ?? []))
-    const starts = this.store.partitions.map((_, index) => byKey(before[index] ?? []))
     const rows = (index: number, partition: StatePartition<K, S>): Iterable<Row<K, V, S>> =>
-      everyRow(partition, groups[index] as KeyMap<K, V[]>, starts[index] as KeyMap<K, S>)
+      everyRow(partition, routed[index] ?? [], byKey(before[index] ?? []))
     if (typeof update !== 'function') return this.#replace(update, rows, runner)
     const time = new Time(timeMs)
     return async (index, partition) => {
@@ -129,16 +127,6 @@ function* triples<K, V, S>(rows: Iterable<Row<K, V, S>>): IterableIterator<State
   for (const { key, values, state } of rows) yield [key, values, state]
 }
 
-function grouped<K, V>(pairs: readonly [K, V][]): KeyMap<K, V[]> {
-  const groups = new KeyMap<K, V[]>()
-  for (const [key, value] of pairs) {
-    const pair = groups.pair(key)
-    if (pair) pair[1].push(value)
-    else groups.set(key, [value])
-  }
-  return groups
-}
-
 interface Row<K, V, S> {
   readonly key: K
   readonly values: V[]
@@ -146,23 +134,37 @@ interface Row<K, V, S> {
   readonly entry: Entry<K, S> | undefined
 }
 
-/** Every key that has state, that starts with one, or that has values; each once. Empties `groups`. */
+/** Every key that has state, that starts with one, or that has values; each once. */
 function* everyRow<K, V, S>(
   partition: StatePartition<K, S>,
-  groups: KeyMap<K, V[]>,
+  pairs: readonly [K, V][],
   starts: KeyMap<K, S>,
 ): IterableIterator<Row<K, V, S>> {
-  const take = (key: K): V[] => {
-    const values = groups.size > 0 ? groups.get(key) : undefined
-    if (values === undefined) return []
-    groups.delete(key)
-    return values
+  // Values of a known key wait at its entry: one look-up for each, and none for keys without news.
+  const fresh = new KeyMap<K, V[]>()
+  for (const entry of partition.entries()) entry.news = undefined
+  for (const [key, value] of pairs) {
+    const entry = partition.find(key)
+    if (entry?.exists) {
+      if (entry.news === undefined) entry.news = [value]
+      else (entry.news as V[]).push(value)
+      continue
+    }
+    const pair = fresh.pair(key)
+    if (pair) pair[1].push(value)
+    else fresh.set(key, [value])
   }
   for (const entry of partition.entries()) {
-    if (entry.exists) yield { key: entry.key, values: take(entry.key), state: entry.state, entry }
+    if (!entry.exists) continue
+    const values = (entry.news as V[] | undefined) ?? []
+    entry.news = undefined
+    yield { key: entry.key, values, state: entry.state, entry }
   }
-  for (const [key, state] of starts.pairs()) yield { key, values: take(key), state, entry: undefined }
-  for (const [key, values] of groups.pairs()) yield { key, values, state: undefined, entry: undefined }
+  for (const [key, state] of starts.pairs()) {
+    yield { key, values: fresh.get(key) ?? [], state, entry: undefined }
+    fresh.delete(key)
+  }
+  for (const [key, values] of fresh.pairs()) yield { key, values, state: undefined, entry: undefined }
 }
 
 /** Writes a state down when it is another than before. An object may have been changed inside, so it always counts as changed. */

@@ -651,6 +651,38 @@ export class RDD<T> implements Dataset<T> {
     return (await this.stats()).stdev
   }
 
+  /** How many records fall between each two neighbouring borders, or into `buckets` even ranges; the last range holds its end. */
+  async histogram(
+    this: RDD<number>,
+    buckets: number | readonly number[],
+  ): Promise<{ borders: number[]; counts: number[] }> {
+    const borders = typeof buckets === 'number' ? evenBorders(await this.stats(), buckets) : [...buckets]
+    if (borders.length < 2 || borders.some((border, i) => i > 0 && border <= (borders[i - 1] as number))) {
+      throw new Error('a histogram needs at least two borders, each above the one before')
+    }
+    const counts = borders.slice(1).map(() => 0)
+    const last = borders.length - 1
+    for (const item of await this.collect()) {
+      if (!(item >= (borders[0] as number) && item <= (borders[last] as number))) continue
+      let bucket = 0
+      while (bucket < last - 1 && item >= (borders[bucket + 1] as number)) bucket++
+      counts[bucket] = (counts[bucket] as number) + 1
+    }
+    return { borders, counts }
+  }
+
+  /** `count` records by chance, each at most once; with the same seed the same. Rejects for a draw with replacement. */
+  async takeSample(withReplacement: boolean, count: number, seed?: number): Promise<T[]> {
+    if (withReplacement) throw new Error('takeSample with replacement is not offered; draw without')
+    const draw = seededRandom(seed ?? Math.floor(this.context.random() * 2 ** 32))
+    const items = await this.collect()
+    for (let i = 0; i < Math.min(count, items.length); i++) {
+      const other = i + Math.floor(draw() * (items.length - i))
+      ;[items[i], items[other]] = [items[other] as T, items[i] as T]
+    }
+    return items.slice(0, count)
+  }
+
   async #reduceParts(f: (a: T, b: T) => T): Promise<T[]> {
     const parts = await this.#eachPartition(async (index): Promise<T[]> => {
       let found = false
@@ -778,6 +810,12 @@ export class RDD<T> implements Dataset<T> {
   #wrapped<U>(wrap: Wrap<T, U>, details: RddDetails = {}): RDD<U> {
     return new RDD<U>(this.context, new WrapPlan<T, U>(this, wrap), details)
   }
+}
+
+function evenBorders({ min, max }: StatCounter, buckets: number): number[] {
+  if (!Number.isInteger(buckets) || buckets < 1) throw new Error(`a histogram has at least one bucket, not ${buckets}`)
+  if (min === max) return [min, max + 1]
+  return Array.from({ length: buckets + 1 }, (_, i) => (i === buckets ? max : min + (i * (max - min)) / buckets))
 }
 
 /** How groupByKey collects: a fresh list per key. */

@@ -52,6 +52,7 @@ interface End {
 }
 
 type AnyStateNode = StateNode<unknown, unknown, unknown>
+type Changed = ReturnType<AnyStateNode['store']['changedSince']>
 type AnyEntry = Entry<unknown, unknown>
 
 function fileName(sequence: number): string {
@@ -109,7 +110,7 @@ export class StateFiles {
     const { store } = this.#node
     const changed = store.changedSince(version)
     const batches = this.#node.savedBatches(this.#savedVersion, version)
-    if (changed.size > 0 || batches.length > 0 || !this.#range) {
+    if (changed.entries.length > 0 || batches.length > 0 || !this.#range) {
       const sequence = this.#next++
       if (!this.#round) {
         this.#round = this.#everyEntry()
@@ -141,7 +142,7 @@ export class StateFiles {
   async #write(
     sequence: number,
     version: number,
-    changed: ReadonlySet<AnyEntry>,
+    changed: Changed,
     batches: readonly SavedBatch[],
   ): Promise<{ keys: number; isRoundDone: boolean }> {
     await mkdir(this.#folder, { recursive: true })
@@ -154,7 +155,7 @@ export class StateFiles {
       const head: Head = { format, operator: this.#operator, version }
       await put(head)
       const writer = new PartWriter(this.#operator, version, put)
-      for (const entry of changed) if (writer.add(entry)) await writer.flush()
+      for (const entry of changed.entries) if (writer.add(entry)) await writer.flush()
       const isRoundDone = await this.#carryOver(writer, changed)
       await writer.flush()
       for (const batch of batches) await put({ batch })
@@ -176,13 +177,13 @@ export class StateFiles {
   }
 
   /** Answers true when every entry has been written since the round began. */
-  async #carryOver(writer: PartWriter, changed: ReadonlySet<AnyEntry>): Promise<boolean> {
+  async #carryOver(writer: PartWriter, { entries, mark }: Changed): Promise<boolean> {
     const round = this.#round as Iterator<AnyEntry>
-    for (let left = Math.max(carryMin, changed.size); left > 0; left--) {
+    for (let left = Math.max(carryMin, entries.length); left > 0; left--) {
       const step = round.next()
       if (step.done) return true
       // A removed key of an older file is gone with that file.
-      if (!changed.has(step.value) && writer.holds(step.value) && writer.add(step.value)) await writer.flush()
+      if (step.value.mark !== mark && writer.holds(step.value) && writer.add(step.value)) await writer.flush()
     }
     return false
   }

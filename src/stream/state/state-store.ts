@@ -30,6 +30,10 @@ export class Entry<K, S> implements Held<S> {
   touched = 0
   version: number
   prior: Held<S> | undefined = undefined
+  /** What has come for the key in the batch that is being worked on; the operator puts it here and takes it away. */
+  news: unknown = undefined
+  /** The last save that has listed it. */
+  mark = 0
 
   constructor(key: K, version: number) {
     this.key = key
@@ -226,6 +230,7 @@ export class StateStore<K, S> {
   /** What the version being written has changed, one list per partition. */
   #open: Entry<K, S>[][] = []
   #isLoading = false
+  #mark = 0
   #version: number
   #savedVersion: number
   #horizon: number
@@ -327,14 +332,21 @@ export class StateStore<K, S> {
     }
   }
 
-  /** The entries changed after the last save, up to and with `version`; each once. */
-  changedSince(version: number): Set<Entry<K, S>> {
-    const changed = new Set<Entry<K, S>>()
+  /** The entries changed after the last save, up to and with `version`; each once, and with `mark` as their mark. */
+  changedSince(version: number): { readonly entries: readonly Entry<K, S>[]; readonly mark: number } {
+    const mark = ++this.#mark
+    const changed: Entry<K, S>[] = []
     for (const [changedAt, lists] of this.#changes) {
       if (changedAt > version || changedAt <= this.#savedVersion) continue
-      for (const entries of lists) for (const entry of entries) changed.add(entry)
+      for (const entries of lists) {
+        for (const entry of entries) {
+          if (entry.mark === mark) continue
+          entry.mark = mark
+          changed.push(entry)
+        }
+      }
     }
-    return changed
+    return { entries: changed, mark }
   }
 
   /** What is up to `version` is on disk. */
