@@ -10,6 +10,8 @@ const paths: readonly Path[] = [
   { name: 'avro → memory → null, batches of 1', kind: 'avro', events: 30_000, batchSize: 1 },
   { name: 'avro → memory → null, batches of 100', kind: 'avro', events: 1_000_000, batchSize: 100 },
   { name: 'avro → memory → null, batches of 1000', kind: 'avro', events: 2_000_000, batchSize: 1000 },
+  { name: 'syslog TCP → memory', kind: 'syslog', events: 1_000_000, batchSize: 100 },
+  { name: 'HTTP JSON → memory, batches of 100', kind: 'http', events: 400_000, batchSize: 100 },
   { name: 'spooldir → memory → null, batches of 100', kind: 'spooldir', events: 1_000_000, batchSize: 100 },
 ]
 /** Just enough to see that everything works. */
