@@ -4,6 +4,7 @@ import type { Terminal, Verb } from './verb.ts'
 const verbs: ReadonlyMap<string, () => Promise<Verb>> = new Map([
   ['agent', async () => (await import('./agent.ts')).agent],
   ['validate', async () => (await import('./validate.ts')).validate],
+  ['hdfs', async () => (await import('./hdfs.ts')).hdfs],
   ['help', async () => (await import('./help.ts')).help],
   ['version', async () => (await import('./version.ts')).version],
 ])

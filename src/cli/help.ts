@@ -18,6 +18,7 @@ const kinds: readonly ComponentKind[] = [
 /** The commands' own help, by name. */
 const commands: ReadonlyMap<string, () => Promise<string>> = new Map([
   ['agent', async () => (await import('./agent-options.ts')).agentCommand().helpInformation()],
+  ['hdfs', async () => (await import('./hdfs.ts')).hdfsCommand().helpInformation()],
   ['validate', async () => (await import('./validate.ts')).validateCommand().helpInformation()],
 ])
 
@@ -34,6 +35,7 @@ function general(): string {
 
   agent -f FILE [-n NAME]      runs an agent; takes every option of flume-ng agent
   validate -f FILE             says everything that is wrong with a configuration
+  hdfs ls|cat|put|recover URL  looks into a file system as the HDFS sink sees it
   help KIND [TYPE]             lists components, or one component's options; KIND is
                                ${kinds.join(', ')}
   help COMMAND                 lists a command's options
