@@ -60,6 +60,12 @@ export const commands: readonly CommandInfo[] = [
     summary: 'looks into a stopped file channel: inspect, peek, verify, export, replay, repair',
     options: async () => (await import('./channel.ts')).channelCommand(),
   },
+  {
+    name: 'hdfs',
+    usage: 'ls|cat|put|recover URL',
+    summary: 'looks into a file system as the HDFS sink sees it',
+    options: async () => (await import('./hdfs.ts')).hdfsCommand(),
+  },
   { name: 'tool', usage: 'fcintegritytool -l DIRS', summary: "Flume's name for channel repair" },
   { name: 'completion', usage: 'bash|zsh|fish', summary: 'prints a script that completes commands in a shell' },
   { name: 'help', usage: '[KIND [TYPE] | COMMAND]', summary: "lists components, a component's options or a command's" },
