@@ -388,6 +388,8 @@ export class StreamingContext implements StreamContext {
     }
     this.#bus.post((listener) => listener.onStreamingStarted?.({ time: clock.now() }))
     const begin = async (): Promise<void> => {
+      // A stop may come while logs are still being read.
+      if (this.#stopping) return
       const inputs = Promise.all(graph.inputs.map(async (input) => input.start()))
       receivers.start()
       generator.start(firstMs, this.#reruns(firstMs, stateful.length > 0))
