@@ -33,8 +33,10 @@ import { flumeSource } from './source/flume-source/index.ts'
 import { http } from './source/http.ts'
 import { multiportSyslogTcp } from './source/multiport-syslogtcp.ts'
 import { netcat } from './source/netcat.ts'
+import { netcatUdp } from './source/netcatudp.ts'
 import { seq } from './source/seq.ts'
 import { spooldir } from './source/spooldir/index.ts'
+import { stress } from './source/stress.ts'
 import { syslogTcp } from './source/syslogtcp.ts'
 import { syslogUdp } from './source/syslogudp.ts'
 import { taildir } from './source/taildir/index.ts'
@@ -48,8 +50,10 @@ export const components: readonly ComponentSpec[] = [
   http,
   multiportSyslogTcp,
   netcat,
+  netcatUdp,
   seq,
   spooldir,
+  stress,
   syslogTcp,
   syslogUdp,
   taildir,
