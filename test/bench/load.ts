@@ -4,11 +4,11 @@ import { createConnection, type Socket } from 'node:net'
 import { performance } from 'node:perf_hooks'
 
 export interface Load {
-  readonly kind: 'netcat' | 'netcat-acks' | 'avro'
+  readonly kind: 'netcat' | 'netcat-acks' | 'avro' | 'syslog' | 'http'
   readonly port: number
   readonly events: number
   readonly bodyBytes: number
-  /** Events of one Avro call. */
+  /** Events of one Avro call or HTTP request. */
   readonly batchSize: number
   /** Connections that share the events; one when left out. */
   readonly connections?: number
@@ -29,9 +29,7 @@ export async function send(load: Load): Promise<LoadResult> {
   const share = { ...load, events: Math.ceil(load.events / connections) }
   const startedMs = performance.now()
   const startedCpu = process.cpuUsage()
-  const sent = await Promise.all(
-    sockets.map((socket) => (load.kind === 'avro' ? sendAvro(socket, share) : sendLines(socket, share))),
-  )
+  const sent = await Promise.all(sockets.map((socket) => senders[load.kind](socket, share)))
   const events = sent.reduce((sum, count) => sum + count, 0)
   const { user, system } = process.cpuUsage(startedCpu)
   return { seconds: (performance.now() - startedMs) / 1000, events, cpuMicros: user + system }
@@ -44,12 +42,14 @@ async function connect(port: number): Promise<Socket> {
 }
 
 const ack = 'OK\n'
+const syslogHead = '<34>1 2026-05-17T10:20:30Z web1 '
 
 /** Lines as fast as the socket takes them. The agent closes its end once it has read to the last one. */
 function sendLines(socket: Socket, { kind, events, bodyBytes }: Load): Promise<number> {
-  const lineBytes = bodyBytes + 1
+  const head = kind === 'syslog' ? syslogHead : ''
+  const lineBytes = head.length + bodyBytes + 1
   const linesPerWrite = Math.max(1, Math.floor(65_536 / lineBytes))
-  const lines = Buffer.alloc(linesPerWrite * lineBytes, `${'x'.repeat(bodyBytes)}\n`)
+  const lines = Buffer.alloc(linesPerWrite * lineBytes, `${head}${'x'.repeat(bodyBytes)}\n`)
   return new Promise((resolve, reject) => {
     let left = events
     let answerBytes = 0
@@ -76,6 +76,53 @@ function sendLines(socket: Socket, { kind, events, bodyBytes }: Load): Promise<n
     })
     write()
   })
+}
+
+/** Requests one after the other on one connection, each a list of events. */
+function sendRequests(socket: Socket, { events, bodyBytes, batchSize }: Load): Promise<number> {
+  const requestOf = (count: number): Buffer => {
+    const event = JSON.stringify({ headers: { host: 'web1' }, body: 'x'.repeat(bodyBytes) })
+    const body = `[${new Array(count).fill(event).join(',')}]`
+    const head = `POST / HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${body.length}`
+    return Buffer.from(`${head}\r\n\r\n${body}`)
+  }
+  const full = requestOf(batchSize)
+  return new Promise((resolve, reject) => {
+    let acknowledged = 0
+    let inFlight = 0
+    const call = (): void => {
+      inFlight = Math.min(batchSize, events - acknowledged)
+      socket.write(inFlight === batchSize ? full : requestOf(inFlight))
+    }
+    let answer = ''
+    socket.on('data', (bytes) => {
+      answer += bytes.toString('latin1')
+      if (!answer.startsWith('HTTP/1.1 200')) {
+        socket.destroy(new Error(`refused: ${answer.slice(0, 200)}`))
+        return
+      }
+      // Nothing follows: said by its length, or by a last chunk.
+      if (!/\r\n\r\n$/.test(answer) || (/chunked/i.test(answer) && !answer.endsWith('\r\n0\r\n\r\n'))) return
+      answer = ''
+      acknowledged += inFlight
+      if (acknowledged < events) call()
+      else socket.end()
+    })
+    socket.on('error', reject)
+    socket.on('close', () => {
+      if (acknowledged < events) reject(new Error(`${acknowledged} of ${events} events were taken`))
+      else resolve(events)
+    })
+    call()
+  })
+}
+
+const senders: Readonly<Record<Load['kind'], (socket: Socket, load: Load) => Promise<number>>> = {
+  netcat: sendLines,
+  'netcat-acks': sendLines,
+  syslog: sendLines,
+  avro: sendAvro,
+  http: sendRequests,
 }
 
 /** The hash of Flume's protocol, which every Flume agent knows: one round trip, no protocol text (flume-protocols 1.3). */

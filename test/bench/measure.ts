@@ -90,6 +90,8 @@ function propertiesFor({ kind, batchSize, channel = 'memory' }: Path, port: numb
     netcat: ['type = netcat', 'bind = 127.0.0.1', `port = ${port}`, 'ack-every-event = false'],
     'netcat-acks': ['type = netcat', 'bind = 127.0.0.1', `port = ${port}`],
     avro: ['type = avro', 'bind = 127.0.0.1', `port = ${port}`],
+    syslog: ['type = syslogtcp', 'host = 127.0.0.1', `port = ${port}`],
+    http: ['type = http', 'bind = 127.0.0.1', `port = ${port}`],
     spooldir: ['type = spooldir', `spoolDir = ${folder}`, `batchSize = ${batchSize}`, 'pollDelay = 20'],
   }[kind]
   return [
