@@ -2,9 +2,9 @@ import { SyslogReader } from '../../codec/syslog.ts'
 import { TimeZone } from '../../codec/time-zone.ts'
 import { deliverOrDrop } from '../../net/hold-back.ts'
 import { HostNames } from '../../net/host-names.ts'
+import { syslogFormatOptions, syslogOptions, syslogProblems } from '../../net/syslog-options.ts'
 import { type Datagram, UdpListener } from '../../net/udp-listener.ts'
 import { type Options, port } from '../../spec/option.ts'
-import { syslogFormatOptions, syslogOptions, syslogProblems } from '../../spec/syslog-options.ts'
 import { defineSource, type Source, type SourceContext } from '../contract.ts'
 
 const options = {

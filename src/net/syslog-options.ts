@@ -1,5 +1,5 @@
 import { type KeepFields, keepFieldsOf } from '../codec/syslog.ts'
-import { type Options, parsed, prefix, text } from './option.ts'
+import { type Options, parsed, prefix, text } from '../spec/option.ts'
 
 /** What Flume's syslog sources have in common. */
 export const syslogOptions = {
