@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { systemClock } from '../../src/core/clock.ts'
 import { type FileSystem, FileSystemError, type FileSystemReason } from '../../src/net/hdfs/file-system.ts'
 
 export interface FileSystemUnderTest {
@@ -59,6 +60,50 @@ export function fileSystemContract(name: string, open: () => Promise<FileSystemU
       await files.append(`${root}/file`, [Buffer.from('two '), Buffer.from('three')], 4)
       assert.equal(await contentOf(`${root}/file`), 'one two three')
       await rejects(files.append(`${root}/other`, [Buffer.from('x')], 0), 'missing', true)
+    })
+
+    it('keeps a file open between writes, each of which every reader sees', async () => {
+      const path = `${fresh()}/a/open`
+      const file = await files.begin(path, [Buffer.from('one ')])
+      assert.equal(await contentOf(path), 'one ')
+      await file.write([Buffer.from('two '), Buffer.from('three')])
+      assert.equal(await contentOf(path), 'one two three')
+      await file.write([])
+      await file.close()
+      assert.equal((await files.status(path))?.sizeBytes, 13)
+      await rejects(files.begin(path, [Buffer.from('x')]), 'exists', true)
+    })
+
+    it('opens a file again behind what is there, and only to what is there', async () => {
+      const path = `${fresh()}/file`
+      await files.create(path, [Buffer.from('one ')])
+      const file = await files.resume(path, [Buffer.from('two ')], 4)
+      await file.write([Buffer.from('three')])
+      await file.close()
+      assert.equal(await contentOf(path), 'one two three')
+      await rejects(files.resume(`${path}.other`, [Buffer.from('x')], 0), 'missing', true)
+    })
+
+    it('cuts a file that was let go while it was open, and takes more behind that', async () => {
+      const path = `${fresh()}/file`
+      const file = await files.begin(path, [Buffer.from('kept ')])
+      await file.write([Buffer.from('dropped')])
+      file.abandon()
+      while (!(await files.truncate(path, 5))) await systemClock.sleep(100)
+      await files.append(path, [Buffer.from('more')], 5)
+      assert.equal(await contentOf(path), 'kept more')
+    })
+
+    it('closes what was let go, with all that was confirmed', async () => {
+      const path = `${fresh()}/file`
+      const file = await files.begin(path, [Buffer.from('one ')])
+      await file.write([Buffer.from('two')])
+      file.abandon()
+      while (!(await files.recover(path, { force: true }))) await systemClock.sleep(100)
+      assert.equal(await files.recover(path), true)
+      assert.equal((await files.status(path))?.sizeBytes, 7)
+      assert.equal(await contentOf(path), 'one two')
+      await rejects(files.recover(`${path}.other`), 'missing')
     })
 
     it('cuts a file, never lengthens it', async () => {

@@ -5,6 +5,7 @@ import { after, before, describe, it } from 'node:test'
 import { systemClock } from '../../src/core/clock.ts'
 import { EventBatch } from '../../src/core/event-batch.ts'
 import type { FileSystem } from '../../src/net/hdfs/file-system.ts'
+import { NativeHdfs } from '../../src/net/hdfs/native/native-hdfs.ts'
 import { WebHdfs } from '../../src/net/hdfs/webhdfs.ts'
 import { fileSystemContract } from '../contract/file-system.ts'
 import { bodies, numbered } from '../support/batches.ts'
@@ -25,6 +26,22 @@ fileSystemContract('a real HDFS over WebHDFS', async () => {
   }
 })
 
+fileSystemContract('a real HDFS in its own protocol', async () => {
+  const hdfs = await startHdfs()
+  return {
+    fileSystem: new NativeHdfs({
+      nameNodes: [{ host: '127.0.0.1', port: hdfs.rpcPort }],
+      user: 'flume',
+      timeoutMs: 30_000,
+      clock: systemClock,
+    }),
+    root: '/contract',
+    stop: async () => {
+      await hdfs.process.stop()
+    },
+  }
+})
+
 describe('a real HDFS', () => {
   let hdfs: Hdfs
   before(async () => {
@@ -35,10 +52,10 @@ describe('a real HDFS', () => {
   })
 
   it('shows its own client the lines that the sink wrote, found by HADOOP_CONF_DIR', async () => {
-    const env = { HADOOP_CONF_DIR: await hdfs.configurationFor('namenode:8020'), HADOOP_USER_NAME: 'alice' }
+    const env = { HADOOP_CONF_DIR: await hdfs.configurationFor('namenode.invalid:8020'), HADOOP_USER_NAME: 'alice' }
     const sink = await hdfsSink(
       {
-        'hdfs.path': 'hdfs://namenode:8020/flume/%{host}',
+        'hdfs.path': 'hdfs://namenode.invalid:8020/flume/%{host}',
         'hdfs.fileType': 'DataStream',
         'hdfs.rollCount': '2',
         'hdfs.rollSize': '0',

@@ -190,18 +190,36 @@ export interface Hdfs {
   /** Runs `hdfs dfs ARGS` (Hadoop's FsShell) and resolves to its standard output; rejects when it fails. */
   shell(...args: readonly string[]): Promise<string>
   /**
-   * Makes a folder for `HADOOP_CONF_DIR` in which `hdfs://AUTHORITY` (such as `namenode:8020`) is this HDFS, reached
-   * over WebHDFS; removed when the HDFS stops.
+   * Makes a folder for `HADOOP_CONF_DIR` in which `hdfs://AUTHORITY` (such as `namenode:8020`) is this HDFS, natively
+   * and over WebHDFS; removed when the HDFS stops.
    */
   configurationFor(authority: string): Promise<string>
+  /** Adds a data node in a process of its own, which can be killed and halted. */
+  startDataNode(): Promise<RunningProcess>
+  /** Stops the name node and starts it again on its port; resolves when it serves, safe mode aside. */
+  restartNameNode(): Promise<void>
+}
+
+export interface HdfsOptions {
+  /** Data nodes in the name node's process. */
+  readonly dataNodes?: number
+  /** The default of new files; as many as there are data nodes when left out. */
+  readonly replication?: number
 }
 
 /** Starts an HDFS 3.2.1 (name node and data nodes in one process) and resolves once it serves. */
-export async function startHdfs({ dataNodes = 1 }: { readonly dataNodes?: number } = {}): Promise<Hdfs> {
+export async function startHdfs({ dataNodes = 1, replication = dataNodes }: HdfsOptions = {}): Promise<Hdfs> {
   const folder = await mkdtemp(join(tmpdir(), 'flume-ts-peer-'))
-  const hdfs = await startJava('hadoop-3.2', 'MiniHdfs', [join(folder, 'dfs'), String(dataNodes)], { cwd: folder })
+  const hdfs = await startJava(
+    'hadoop-3.2',
+    'MiniHdfs',
+    [join(folder, 'dfs'), String(dataNodes), String(replication)],
+    {
+      cwd: folder,
+    },
+  )
   hdfs.afterwards(() => rm(folder, { recursive: true, force: true }))
-  const ready = await awaitOrStop(hdfs, /^READY (\S+) (\S+)$/m)
+  const ready = await awaitOrStop(hdfs, /^READY (\S+) (\S+) (\d+)$/m)
   const uri = (ready[1] as string).replace(/\/$/, '')
   const httpUri = ready[2] as string
   return {
@@ -226,14 +244,31 @@ export async function startHdfs({ dataNodes = 1 }: { readonly dataNodes?: number
       await writeFile(
         join(conf, 'hdfs-site.xml'),
         site({
-          'dfs.namenode.rpc-address': authority,
+          'dfs.namenode.rpc-address': new URL(uri.replace(/^hdfs/, 'http')).host,
           'dfs.namenode.http-address': new URL(httpUri).host,
           'dfs.webhdfs.enabled': 'true',
         }),
       )
       return conf
     },
+    startDataNode: async () => {
+      const data = await mkdtemp(join(folder, 'data-'))
+      const node = await startJava('hadoop-3.2', 'MiniHdfs', ['datanode', data, uri], { cwd: folder })
+      await awaitOrStop(node, /^READY (\d+)$/m)
+      return node
+    },
+    restartNameNode: () => tell(Number(ready[3]), 'restart-namenode'),
   }
+}
+
+/** Sends a line to a control port; resolves when it was answered. */
+function tell(port: number, line: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(`${line}\n`))
+    socket.on('data', () => resolve())
+    socket.on('error', reject)
+    socket.on('close', () => reject(new Error(`${line} was not done`)))
+  })
 }
 
 function site(values: Readonly<Record<string, string>>): string {

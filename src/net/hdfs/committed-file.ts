@@ -1,12 +1,13 @@
 import type { Clock } from '../../core/clock.ts'
-import { byteLength, type FileSystem, FileSystemError, reasonOf } from './file-system.ts'
+import { byteLength, type FileSystem, FileSystemError, type OpenFile, reasonOf } from './file-system.ts'
 
 /** HDFS frees a dead writer's file after its soft limit of 60 s; measured: 65 s until the file could be cut. */
 export const leasePatienceMs = 90_000
 const leasePauseMaxMs = 5000
 
 /**
- * A file that grows by whole batches, and what is known to be in it.
+ * A file that grows by whole batches, and what is known to be in it. Where the file system can keep it open it stays open
+ * until `close`, `rename` or a failed write.
  *
  *     absent ──write ok──▶ clean ──write ok──▶ clean          absent, clean ──write failed──▶ torn ──repair──▶ absent, clean
  *
@@ -19,6 +20,7 @@ export class CommittedFile {
   #path: string
   #state: 'absent' | 'clean' | 'torn' = 'absent'
   #committedBytes = 0
+  #open: OpenFile | undefined
 
   constructor(fileSystem: FileSystem, path: string, clock: Clock) {
     this.#fileSystem = fileSystem
@@ -39,6 +41,11 @@ export class CommittedFile {
     return this.#committedBytes
   }
 
+  /** Copies that the file system has now and should have, where that is known. */
+  get replicas(): { readonly actual: number; readonly wanted: number } | undefined {
+    return this.#open?.replicas
+  }
+
   /** Creates the file with these bytes, or appends them. Resolves when they are confirmed, all of them. */
   async write(parts: readonly Uint8Array[]): Promise<void> {
     if (this.#state === 'torn')
@@ -46,12 +53,27 @@ export class CommittedFile {
     const before = this.#state
     this.#state = 'torn'
     try {
-      if (before === 'absent') await this.#fileSystem.create(this.#path, parts)
-      else await this.#fileSystem.append(this.#path, parts, this.#committedBytes)
+      if (this.#open) await this.#open.write(parts)
+      else if (before === 'absent') this.#open = await this.#fileSystem.begin(this.#path, parts)
+      else this.#open = await this.#fileSystem.resume(this.#path, parts, this.#committedBytes)
       this.#committedBytes += byteLength(parts)
       this.#state = 'clean'
     } catch (error) {
       if (error instanceof FileSystemError && error.untouched) this.#state = before
+      else this.#letGo()
+      throw error
+    }
+  }
+
+  /** Ends the writing of a clean file. Rejects when that may not have happened: the file is torn then. */
+  async close(): Promise<void> {
+    if (!this.#open) return
+    try {
+      await this.#open.close()
+      this.#open = undefined
+    } catch (error) {
+      this.#state = 'torn'
+      this.#letGo()
       throw error
     }
   }
@@ -71,8 +93,9 @@ export class CommittedFile {
     }
   }
 
-  /** Gives the file another name. */
+  /** Closes the file and gives it another name. */
   async rename(to: string): Promise<void> {
+    await this.close()
     await this.#fileSystem.rename(this.#path, to)
     this.#path = to
   }
@@ -80,6 +103,11 @@ export class CommittedFile {
   /** Says that the file is known to have this name now: a rename whose answer was lost. */
   renamed(to: string): void {
     this.#path = to
+  }
+
+  #letGo(): void {
+    this.#open?.abandon()
+    this.#open = undefined
   }
 
   async #cut(): Promise<FileSystemError | undefined> {

@@ -9,23 +9,46 @@ export interface FileStatus {
   readonly modifiedMs: number
 }
 
+/** A file that is being written and stays open between the writes. */
+export interface OpenFile {
+  /** Data nodes that have the bytes now, and how many should have; undefined where that is not known. */
+  readonly replicas: { readonly actual: number; readonly wanted: number } | undefined
+  /** Adds bytes; resolves when every reader can see them. After a rejection the file takes no more, unless it is `untouched`. */
+  write(bytes: readonly Uint8Array[]): Promise<void>
+  /** Resolves when the file is closed. After a rejection it may be either. */
+  close(): Promise<void>
+  /** Lets go without closing: `truncate` or `recover` closes the file. */
+  abandon(): void
+}
+
 /**
  * What is asked of HDFS, and of the local folder that stands in for it. Paths are absolute, separated by `/`, without
  * `.` and `..`. Every call ends within the time-out it was opened with and rejects with a FileSystemError.
  *
- * What a resolved call means: the bytes are at the data nodes and visible to every reader (WebHDFS: flushed and the file
- * closed), or on the disk (local: fdatasync). What a rejected `create` or `append` means: any leading part of the bytes
+ * What a resolved call means: the bytes are at the data nodes and visible to every reader (native: hflush, or hsync;
+ * WebHDFS: flushed and the file closed), or on the disk (local: fdatasync). What a rejected `create`, `append` or `write` means: any leading part of the bytes
  * may be there, unless the error is `untouched`; `CommittedFile` puts that right.
  */
 export interface FileSystem {
   /** Where it is, for people. */
   readonly address: string
+  /** True where a file that is open is held by a lease: `recover` then tells a dead writer from a live one. */
+  readonly hasLeases: boolean
   /** Makes a directory and its parents; one that exists is fine. */
   mkdirs(path: string): Promise<void>
   /** Makes a file, and its parents, with its first bytes. Rejects `exists` when the name is taken, unless `overwrite`. */
   create(path: string, bytes: readonly Uint8Array[], options?: { readonly overwrite?: boolean }): Promise<void>
   /** Adds bytes to a file that is `lengthBytes` long. One append per file at a time. */
   append(path: string, bytes: readonly Uint8Array[], lengthBytes: number): Promise<void>
+  /** As `create`, and leaves the file open where that can be. */
+  begin(path: string, bytes: readonly Uint8Array[], options?: { readonly overwrite?: boolean }): Promise<OpenFile>
+  /** As `append`, and leaves the file open where that can be. */
+  resume(path: string, bytes: readonly Uint8Array[], lengthBytes: number): Promise<OpenFile>
+  /**
+   * Closes a file whose writer has gone. False: not yet, ask again; a silent writer is taken for dead after a minute, at once
+   * with `force`. Rejects `missing`.
+   */
+  recover(path: string, options?: { readonly force?: boolean }): Promise<boolean>
   /** Cuts a file. False: under way, ask again (HDFS recovers the last block). Rejects when the file is shorter. */
   truncate(path: string, lengthBytes: number): Promise<boolean>
   /** Moves a file or directory. Rejects `exists` when the target's name is taken and `missing` without a source. */

@@ -1,4 +1,4 @@
-import { type FileStatus, type FileSystem, normalizePath } from './file-system.ts'
+import { type FileStatus, type FileSystem, normalizePath, type OpenFile } from './file-system.ts'
 
 /** Bytes that wait before they are sent on: an append over WebHDFS costs up to half a second, whatever its size. */
 const chunkBytes = 8 * 1024 * 1024
@@ -32,8 +32,7 @@ export class JobFiles {
 
   /** Starts a file afresh, replacing one of that name. Nothing is promised about it before `close`. */
   async create(path: string): Promise<JobFileWriter> {
-    await this.#fileSystem.create(path, [], { overwrite: true })
-    return new Writer(this.#fileSystem, path)
+    return new Writer(await this.#fileSystem.begin(path, [], { overwrite: true }))
   }
 
   /** Moves a file or folder, replacing a file that is in the way. */
@@ -74,15 +73,12 @@ export class JobFiles {
 }
 
 class Writer implements JobFileWriter {
-  readonly #fileSystem: FileSystem
-  readonly #path: string
+  readonly #file: OpenFile
   #waiting: Uint8Array[] = []
   #waitingBytes = 0
-  #writtenBytes = 0
 
-  constructor(fileSystem: FileSystem, path: string) {
-    this.#fileSystem = fileSystem
-    this.#path = path
+  constructor(file: OpenFile) {
+    this.#file = file
   }
 
   async write(bytes: Uint8Array): Promise<void> {
@@ -94,15 +90,23 @@ class Writer implements JobFileWriter {
 
   async close(): Promise<void> {
     if (this.#waitingBytes > 0) await this.#send()
+    await this.#orLetGo(this.#file.close())
   }
 
   async #send(): Promise<void> {
     const parts = this.#waiting
-    const length = this.#waitingBytes
     this.#waiting = []
     this.#waitingBytes = 0
-    await this.#fileSystem.append(this.#path, parts, this.#writtenBytes)
-    this.#writtenBytes += length
+    await this.#orLetGo(this.#file.write(parts))
+  }
+
+  async #orLetGo(done: Promise<void>): Promise<void> {
+    try {
+      await done
+    } catch (error) {
+      this.#file.abandon()
+      throw error
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, rename, rm, rmdir, stat, unlink } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { AppendingFile } from './appending-file.ts'
 import {
   byteLength,
   type FileStatus,
@@ -8,12 +9,14 @@ import {
   FileSystemError,
   type FileSystemReason,
   normalizePath,
+  type OpenFile,
   parentOf,
 } from './file-system.ts'
 
 /** A folder of this machine as a file system: `file:///`, and what `--mount` puts in the place of an HDFS. */
 export class LocalFileSystem implements FileSystem {
   readonly address: string
+  readonly hasLeases = false
   readonly #root: string
 
   /** `root` is the folder that `/` stands for. */
@@ -55,6 +58,25 @@ export class LocalFileSystem implements FileSystem {
         await handle.close()
       }
     })
+  }
+
+  async begin(
+    path: string,
+    bytes: readonly Uint8Array[],
+    options?: { readonly overwrite?: boolean },
+  ): Promise<OpenFile> {
+    await this.create(path, bytes, options)
+    return new AppendingFile(this, path, byteLength(bytes))
+  }
+
+  async resume(path: string, bytes: readonly Uint8Array[], lengthBytes: number): Promise<OpenFile> {
+    await this.append(path, bytes, lengthBytes)
+    return new AppendingFile(this, path, lengthBytes + byteLength(bytes))
+  }
+
+  /** True: nothing is held open here. */
+  async recover(path: string): Promise<boolean> {
+    return this.#call(path, (file) => stat(file).then(() => true))
   }
 
   async truncate(path: string, lengthBytes: number): Promise<boolean> {

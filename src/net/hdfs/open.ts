@@ -4,6 +4,8 @@ import { FlumeError } from '../../core/error.ts'
 import type { FileSystem } from './file-system.ts'
 import { type HadoopConfiguration, readHadoopConfiguration } from './hadoop-configuration.ts'
 import { LocalFileSystem } from './local.ts'
+import { NativeHdfs, type NativeHdfsOptions } from './native/native-hdfs.ts'
+import type { RpcAddress } from './native/rpc-connection.ts'
 import { WebHdfs } from './webhdfs.ts'
 
 export interface FileSystemSettings {
@@ -13,6 +15,10 @@ export interface FileSystemSettings {
   readonly clock: Clock
   /** Longest time of one exchange with HDFS in milliseconds; 0 waits for ever. */
   readonly timeoutMs: number
+  /** How `hdfs:` is spoken; its own protocol when left out, unless `webHdfsUrl` is given. */
+  readonly client?: 'native' | 'webhdfs' | undefined
+  /** A native write resolves only when it is on the data nodes' disks. */
+  readonly sync?: boolean | undefined
   /** The name node's HTTP addresses, separated by commas; else Hadoop's configuration, else the usual ports. */
   readonly webHdfsUrl?: string | undefined
   /** Whose rights are used. */
@@ -71,6 +77,8 @@ function open(address: string, settings: FileSystemSettings, configuration: Hado
       hint: `use ${fileSystemSchemes.join(', ')}`,
     })
   }
+  const client = scheme !== 'hdfs' ? 'webhdfs' : (settings.client ?? (settings.webHdfsUrl ? 'webhdfs' : 'native'))
+  if (client === 'native') return { fileSystem: openNative(authority, settings, configuration), path }
   const nameNodes = findNameNodes(scheme, authority, settings, configuration)
   const fileSystem = new WebHdfs({
     nameNodes,
@@ -81,6 +89,89 @@ function open(address: string, settings: FileSystemSettings, configuration: Hado
     hint: `is it running? hdfs.webhdfs.url names another address, --mount ${scheme}://${authority}=./folder a local folder`,
   })
   return { fileSystem, path }
+}
+
+function openNative(authority: string, settings: FileSystemSettings, configuration: HadoopConfiguration): NativeHdfs {
+  return new NativeHdfs({
+    ...nativeOptions(configuration),
+    nameNodes: findNameNodePorts(authority, configuration),
+    user: userOf(settings),
+    proxyUser: settings.proxyUser,
+    timeoutMs: settings.timeoutMs,
+    clock: settings.clock,
+    sync: settings.sync,
+    hint: `is it running? hdfs.client = webhdfs goes by HTTP, --mount hdfs://${authority}=./folder takes a local folder`,
+  })
+}
+
+/** RPC addresses of `hdfs://AUTHORITY` to try, in order. */
+export function findNameNodePorts(authority: string, configuration: HadoopConfiguration): readonly RpcAddress[] {
+  const key = 'dfs.namenode.rpc-address'
+  const byDefault = splitAddress(configuration.get('fs.defaultFS') ?? '').authority
+  const target = authority || byDefault
+  if (target === '') throw noHost('hdfs')
+  if (words(configuration.get('dfs.nameservices')).includes(target)) {
+    const nodes = words(configuration.get(`dfs.ha.namenodes.${target}`))
+    const suffixes = nodes.length > 0 ? nodes.map((node) => `.${target}.${node}`) : [`.${target}`]
+    const known = suffixes.flatMap((suffix) => configuration.get(`${key}${suffix}`) ?? [])
+    if (known.length > 0) return known.map(rpcAddress)
+    throw new FlumeError('USAGE', `Hadoop's configuration has no ${key}${suffixes[0]}`, {
+      hint: 'set it, or name the host in the address: hdfs://namenode:8020/path',
+    })
+  }
+  const named = rpcAddress(target)
+  const configured = configuration.get(key)
+  if (!configured || target !== byDefault) return [named]
+  // Hadoop's files speak of this very cluster: where its name node takes clients, and then the address as Java takes it.
+  const other = rpcAddress(configured)
+  const isOther =
+    other.host !== '0.0.0.0' && other.host !== '' && (other.host !== named.host || other.port !== named.port)
+  return isOther ? [other, named] : [named]
+}
+
+function rpcAddress(address: string): RpcAddress {
+  const port = /:(\d+)$/.exec(address)?.[1]
+  return { host: hostOf(address).replace(/^\[(.*)\]$/, '$1'), port: port === undefined ? 8020 : Number(port) }
+}
+
+/** What a Hadoop client's configuration says about files; left out where it says nothing. Rejects USAGE for what is no number. */
+export function nativeOptions(
+  configuration: HadoopConfiguration,
+): Pick<NativeHdfsOptions, 'replication' | 'blockSizeBytes' | 'umask' | 'checksum' | 'packetBytes' | 'useHostNames'> {
+  const number = (key: string): number | undefined => {
+    const value = configuration.get(key)
+    if (value === undefined || value === '') return undefined
+    const [, digits, unit = ''] = /^(\d+)([kmgt]?)$/i.exec(value) ?? []
+    if (digits === undefined)
+      throw new FlumeError('USAGE', `Hadoop's configuration: ${key} is ${JSON.stringify(value)}, not a number`)
+    return Number(digits) * 1024 ** ' kmgt'.indexOf(unit.toLowerCase() || ' ')
+  }
+  const type = (configuration.get('dfs.checksum.type') ?? 'CRC32C').toUpperCase()
+  if (type !== 'CRC32C') {
+    throw new FlumeError('USAGE', `Hadoop's configuration: dfs.checksum.type ${type} is not supported`, {
+      hint: 'use CRC32C, or hdfs.client = webhdfs',
+    })
+  }
+  const umask = configuration.get('fs.permissions.umask-mode')
+  if (umask !== undefined && !/^[0-7]{1,4}$/.test(umask)) {
+    throw new FlumeError('USAGE', `Hadoop's configuration: fs.permissions.umask-mode ${umask} is not supported`, {
+      hint: 'write it in octal, such as 022',
+    })
+  }
+  return {
+    replication: number('dfs.replication'),
+    blockSizeBytes: number('dfs.blocksize') ?? number('dfs.block.size'),
+    umask: umask === undefined ? undefined : Number.parseInt(umask, 8),
+    checksum: { type: 2, chunkBytes: number('dfs.bytes-per-checksum') ?? 512 },
+    packetBytes: number('dfs.client-write-packet-size'),
+    useHostNames: configuration.get('dfs.client.use.datanode.hostname') === 'true',
+  }
+}
+
+function noHost(scheme: string): FlumeError {
+  return new FlumeError('USAGE', `${scheme}:/// names no host, and Hadoop's configuration has no fs.defaultFS`, {
+    hint: `write ${scheme}://namenode:8020/path, or set HADOOP_CONF_DIR`,
+  })
 }
 
 function userOf({ env }: FileSystemSettings): string {
@@ -126,11 +217,7 @@ export function findNameNodes(
   const key = secure ? 'dfs.namenode.https-address' : 'dfs.namenode.http-address'
   const fallbackHost = splitAddress(configuration.get('fs.defaultFS') ?? '').authority
   const target = authority || fallbackHost
-  if (target === '') {
-    throw new FlumeError('USAGE', `${scheme}:/// names no host, and Hadoop's configuration has no fs.defaultFS`, {
-      hint: `write ${scheme}://namenode:8020/path, or set HADOOP_CONF_DIR`,
-    })
-  }
+  if (target === '') throw noHost(scheme)
   const services = words(configuration.get('dfs.nameservices'))
   if (services.includes(target)) {
     const nodes = words(configuration.get(`dfs.ha.namenodes.${target}`))

@@ -2,6 +2,7 @@ import http from 'node:http'
 import https from 'node:https'
 import type { Clock } from '../../core/clock.ts'
 import { FlumeError } from '../../core/error.ts'
+import { AppendingFile } from './appending-file.ts'
 import {
   byteLength,
   type FileStatus,
@@ -9,6 +10,8 @@ import {
   FileSystemError,
   type FileSystemReason,
   normalizePath,
+  type OpenFile,
+  reasonOf,
 } from './file-system.ts'
 
 export interface WebHdfsOptions {
@@ -57,6 +60,7 @@ interface Exchange {
  */
 export class WebHdfs implements FileSystem {
   readonly address: string
+  readonly hasLeases = false
   readonly #options: WebHdfsOptions
   readonly #agents = {
     'http:': new http.Agent({ keepAlive: true, timeout: idleMs }),
@@ -84,6 +88,31 @@ export class WebHdfs implements FileSystem {
 
   async append(path: string, bytes: readonly Uint8Array[], _lengthBytes: number): Promise<void> {
     await this.#send('POST', path, 'APPEND', {}, bytes)
+  }
+
+  async begin(
+    path: string,
+    bytes: readonly Uint8Array[],
+    options?: { readonly overwrite?: boolean },
+  ): Promise<OpenFile> {
+    await this.create(path, bytes, options)
+    return new AppendingFile(this, path, byteLength(bytes))
+  }
+
+  async resume(path: string, bytes: readonly Uint8Array[], lengthBytes: number): Promise<OpenFile> {
+    await this.append(path, bytes, lengthBytes)
+    return new AppendingFile(this, path, lengthBytes + byteLength(bytes))
+  }
+
+  /** WebHDFS has no call for it; an append of nothing takes over what a dead writer left, `force` or not. */
+  async recover(path: string): Promise<boolean> {
+    try {
+      await this.#send('POST', path, 'APPEND', {}, [])
+      return true
+    } catch (error) {
+      if (reasonOf(error) === 'leased') return false
+      throw error
+    }
   }
 
   async truncate(path: string, lengthBytes: number): Promise<boolean> {

@@ -6,7 +6,8 @@ import { describe, it, test } from 'node:test'
 import { systemClock } from '../../../src/core/clock.ts'
 import { parseHadoopXml, readHadoopConfiguration } from '../../../src/net/hdfs/hadoop-configuration.ts'
 import { LocalFileSystem } from '../../../src/net/hdfs/local.ts'
-import { findNameNodes, openFileSystem } from '../../../src/net/hdfs/open.ts'
+import { NativeHdfs } from '../../../src/net/hdfs/native/native-hdfs.ts'
+import { findNameNodePorts, findNameNodes, nativeOptions, openFileSystem } from '../../../src/net/hdfs/open.ts'
 import { WebHdfs } from '../../../src/net/hdfs/webhdfs.ts'
 
 const plain = { mounts: new Map<string, string>(), env: {}, clock: systemClock, timeoutMs: 1000 }
@@ -60,7 +61,94 @@ describe('the name nodes of an address', () => {
   it('need a host', () => assert.throws(() => findNameNodes('hdfs', '', {}, new Map()), { code: 'USAGE' }))
 })
 
+describe('the name nodes’ own ports', () => {
+  const ha = {
+    'dfs.nameservices': 'other, prod',
+    'dfs.ha.namenodes.prod': 'nn1,nn2',
+    'dfs.namenode.rpc-address.prod.nn1': 'one:8020',
+    'dfs.namenode.rpc-address.prod.nn2': 'two:9000',
+  }
+  const site = { 'fs.defaultFS': 'hdfs://namenode:8020', 'dfs.namenode.rpc-address': 'inside:9000' }
+  const cases: [authority: string, configuration: Record<string, string>, expected: string[]][] = [
+    ['nn:9000', {}, ['nn:9000']],
+    ['nn', {}, ['nn:8020']],
+    ['[::1]:9000', {}, ['::1:9000']],
+    ['prod', ha, ['one:8020', 'two:9000']],
+    ['', { ...ha, 'fs.defaultFS': 'hdfs://prod/' }, ['one:8020', 'two:9000']],
+    ['namenode:8020', site, ['inside:9000', 'namenode:8020']],
+    ['', site, ['inside:9000', 'namenode:8020']],
+    ['elsewhere:8020', site, ['elsewhere:8020']],
+    ['namenode:8020', { ...site, 'dfs.namenode.rpc-address': '0.0.0.0:8020' }, ['namenode:8020']],
+    ['namenode:8020', { ...site, 'dfs.namenode.rpc-address': 'namenode:8020' }, ['namenode:8020']],
+  ]
+  for (const [authority, configuration, expected] of cases) {
+    it(`of hdfs://${authority} with ${JSON.stringify(configuration).slice(0, 60)} are ${expected.join(', ')}`, () => {
+      const found = findNameNodePorts(authority, new Map(Object.entries(configuration)))
+      assert.deepEqual(
+        found.map(({ host, port }) => `${host}:${port}`),
+        expected,
+      )
+    })
+  }
+
+  it('must be known for a name service, and need a host', () => {
+    const service = new Map([['dfs.nameservices', 'prod']])
+    assert.throws(() => findNameNodePorts('prod', service), { code: 'USAGE', message: /rpc-address\.prod/ })
+    assert.throws(() => findNameNodePorts('', new Map()), { code: 'USAGE' })
+  })
+})
+
+describe('what Hadoop’s configuration says about files', () => {
+  const read = (values: Record<string, string>) => nativeOptions(new Map(Object.entries(values)))
+
+  it('is left to the name node where it says nothing', () => {
+    const { replication, blockSizeBytes, umask, checksum, packetBytes, useHostNames } = read({})
+    assert.deepEqual([replication, blockSizeBytes, umask, packetBytes], [undefined, undefined, undefined, undefined])
+    assert.deepEqual(checksum, { type: 2, chunkBytes: 512 })
+    assert.equal(useHostNames, false)
+  })
+
+  it('is read with Hadoop’s units', () => {
+    const found = read({
+      'dfs.replication': '2',
+      'dfs.blocksize': '64m',
+      'fs.permissions.umask-mode': '027',
+      'dfs.client-write-packet-size': '128k',
+      'dfs.client.use.datanode.hostname': 'true',
+    })
+    assert.equal(found.replication, 2)
+    assert.equal(found.blockSizeBytes, 64 * 1024 * 1024)
+    assert.equal(found.umask, 0o027)
+    assert.equal(found.packetBytes, 128 * 1024)
+    assert.equal(found.useHostNames, true)
+  })
+
+  const wrong = { 'dfs.replication': 'three', 'fs.permissions.umask-mode': 'u=rwx', 'dfs.checksum.type': 'NULL' }
+  for (const [key, value] of Object.entries(wrong)) {
+    it(`is refused with its key when ${key} is ${value}`, () => {
+      assert.throws(() => read({ [key]: value }), { code: 'USAGE', message: new RegExp(key.replaceAll('.', '\\.')) })
+    })
+  }
+
+  it('must have blocks of whole chunks', () => {
+    const mounts = new Map<string, string>()
+    const options = { ...read({ 'dfs.blocksize': '1000' }), ...plain, mounts, nameNodes: [], user: 'u' }
+    assert.throws(() => new NativeHdfs(options), /multiple of 512/)
+  })
+})
+
 describe('an address', () => {
+  it('of hdfs: is spoken to natively, by HTTP when told so or given an HTTP address', () => {
+    const kind = (address: string, settings: object): string =>
+      openFileSystem(address, { ...plain, ...settings }).fileSystem.constructor.name
+    assert.equal(kind('hdfs://nn:8020/x', {}), 'NativeHdfs')
+    assert.equal(kind('hdfs://nn:8020/x', { client: 'webhdfs' }), 'WebHdfs')
+    assert.equal(kind('hdfs://nn:8020/x', { webHdfsUrl: 'nn:9870' }), 'WebHdfs')
+    assert.equal(kind('hdfs://nn:8020/x', { webHdfsUrl: 'nn:9870', client: 'native' }), 'NativeHdfs')
+    assert.equal(kind('webhdfs://nn:9870/x', { client: 'native' }), 'WebHdfs')
+    assert.ok(openFileSystem('swebhdfs://nn/x', plain).fileSystem instanceof WebHdfs)
+  })
+
   it('is served from the mount with the longest beginning, at a boundary', () => {
     const mounts = new Map([
       ['hdfs://nn:8020', '/tmp/all'],
@@ -86,8 +174,8 @@ describe('an address', () => {
     await writeFile(join(conf, 'core-site.xml'), site({ 'fs.defaultFS': 'hdfs://nn:8020/' }))
     const env = { HADOOP_CONF_DIR: conf }
     const byDefault = openFileSystem('/flume', { ...plain, env })
-    assert.ok(byDefault.fileSystem instanceof WebHdfs)
-    assert.equal(byDefault.fileSystem.address, 'http://nn:9870, http://nn:50070')
+    assert.ok(byDefault.fileSystem instanceof NativeHdfs)
+    assert.equal(byDefault.fileSystem.address, 'hdfs://nn:8020')
     assert.equal(byDefault.path, '/flume')
     const atHome = openFileSystem('logs/%Y', { ...plain, env: { ...env, HADOOP_USER_NAME: 'etl' } })
     assert.equal(atHome.path, '/user/etl/logs/%Y')
