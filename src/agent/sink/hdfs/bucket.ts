@@ -16,6 +16,8 @@ export interface BucketSettings {
   readonly inUsePrefix: string
   readonly inUseSuffix: string
   readonly fileSuffix: string
+  /** Copies of a block below which a file counts as full; what the file should have when left out (H-05). */
+  readonly minBlockReplicas: number | undefined
 }
 
 /** What all buckets of a sink share. */
@@ -46,6 +48,8 @@ interface Step {
   readonly batch: EventBatch
 }
 
+/** Files in a row that are closed because a data node is missing; then the files stay open without it, as in Flume (H-05). */
+const underReplicatedMax = 30
 /** Names in a row that may be taken before a write fails. */
 const takenNamesMax = 100
 
@@ -58,6 +62,7 @@ export class Bucket {
   /** Counts up before each file; the first file is the bucket's creation time plus one (H-02). */
   #counter: number
   #open: OpenFile | undefined
+  #underReplicatedInARow = 0
   #tail: Promise<unknown> = Promise.resolve()
 
   /** `expire` is called when the file's time is up: the bucket should be forgotten and closed. */
@@ -120,7 +125,7 @@ export class Bucket {
   /** Cuts a batch into runs, one per file. A file is full before the event that comes after its limit was reached (H-04). */
   #plan(batch: EventBatch): readonly Step[] {
     const { rollCount, rollSizeBytes } = this.#tools.settings
-    let target = this.#open
+    let target = this.#hasTooFewCopies() ? undefined : this.#open
     let events = target?.events ?? 0
     let bytes = target?.bodyBytes ?? 0
     const fits =
@@ -144,6 +149,16 @@ export class Bucket {
     }
     steps.push({ target, batch: batch.slice(from) })
     return steps
+  }
+
+  #hasTooFewCopies(): boolean {
+    const replicas = this.#open?.file.replicas
+    if (!replicas) return false
+    if (replicas.actual >= (this.#tools.settings.minBlockReplicas ?? replicas.wanted)) {
+      this.#underReplicatedInARow = 0
+      return false
+    }
+    return this.#underReplicatedInARow++ < underReplicatedMax
   }
 
   async #next(): Promise<OpenFile> {

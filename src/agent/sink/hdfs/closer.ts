@@ -126,6 +126,7 @@ export class Closer {
         await file.write([waiting.end])
         waiting.ended = true
       }
+      await file.close()
       if (file.state === 'clean' && file.path !== waiting.finalPath) await this.#rename(waiting)
       this.#waiting.delete(waiting)
       this.#counters.connectionClosed++

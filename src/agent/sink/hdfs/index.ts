@@ -6,7 +6,7 @@ import { fileSystemSchemes, openFileSystem, splitAddress } from '../../../net/hd
 import { bytes, choice, count, flag, millis, nested, type Options, seconds, text, whole } from '../../../spec/option.ts'
 import {
   defineSink,
-  type EventBatch,
+  EventBatch,
   FlumeError,
   type OptionProblem,
   type Serializer,
@@ -16,6 +16,7 @@ import {
 import { Bucket, type BucketTools } from './bucket.ts'
 import { Closer } from './closer.ts'
 import type { RoundUnit } from './date-letters.ts'
+import { Leftovers } from './leftovers.ts'
 import { knownMachineNames, machineNames, PathPattern, type Share } from './path-pattern.ts'
 import { Pool } from './pool.ts'
 import { checkKeys, SequenceSerializer } from './sequence-serializer.ts'
@@ -42,7 +43,7 @@ const options = {
   'hdfs.batchSize': count({
     default: 100,
     min: 1,
-    doc: 'Events written and confirmed at once. An append over WebHDFS takes 15 to 450 ms, so take 1000 or more for throughput.',
+    doc: 'Events written and confirmed at once, by one hflush. Over WebHDFS that is an append of 15 to 450 ms, so take 1000 or more there.',
   }),
   'hdfs.codeC': text({ optional: true, doc: 'Compression; only None for now.' }),
   'hdfs.fileType': choice({
@@ -63,7 +64,7 @@ const options = {
   'hdfs.minBlockReplicas': count({
     optional: true,
     min: 0,
-    doc: 'Without effect: WebHDFS closes the file after every batch, so there is no pipeline to watch.',
+    doc: 'Close a file when its block has fewer copies; as many as the file should have when left out. Without effect over WebHDFS, which closes the file after every batch.',
   }),
   'hdfs.callTimeout': millis({
     default: 30_000,
@@ -94,7 +95,15 @@ const options = {
     default: false,
     doc: 'Without effect: files of file: paths never get checksum files here.',
   }),
-  'hdfs.client': choice({ of: ['webhdfs'], default: 'webhdfs', doc: 'How HDFS is spoken to.' }),
+  'hdfs.client': choice({
+    of: ['native', 'webhdfs'],
+    optional: true,
+    doc: 'How hdfs: is spoken to: by HDFS’s own protocol, or by HTTP where only that is open; native when left out, unless hdfs.webhdfs.url is given.',
+  }),
+  'hdfs.sync': flag({
+    default: false,
+    doc: 'A batch is confirmed only when it is on the data nodes’ disks (hsync instead of hflush); native only.',
+  }),
   'hdfs.webhdfs.url': text({
     optional: true,
     doc: 'HTTP address of the name node, or several separated by commas; else from HADOOP_CONF_DIR, else port 9870, then 50070.',
@@ -188,8 +197,14 @@ function check(options: HdfsOptions): readonly OptionProblem[] {
   ) {
     say('serializer', 'a SequenceFile has no serializer', 'add hdfs.fileType = DataStream', 'warning')
   }
-  if (options['hdfs.minBlockReplicas'] !== undefined) {
-    say('hdfs.minBlockReplicas', 'it has no effect over WebHDFS', 'leave it out', 'warning')
+  const isNative = scheme === 'hdfs' || scheme === ''
+  const client = options['hdfs.client'] ?? (options['hdfs.webhdfs.url'] === undefined ? 'native' : 'webhdfs')
+  for (const key of ['hdfs.minBlockReplicas', 'hdfs.sync'] as const) {
+    if ((isNative && client === 'native') || options[key] === undefined || options[key] === false) continue
+    say(key, 'it has an effect only on hdfs: addresses in HDFS’s own protocol', 'leave it out', 'warning')
+  }
+  if (client === 'native' && options['hdfs.webhdfs.url'] !== undefined) {
+    say('hdfs.webhdfs.url', 'it has no effect with hdfs.client = native', 'leave one of them out', 'warning')
   }
   if (options['hdfs.emptyInUseSuffix'] && options['hdfs.inUseSuffix'] !== '.tmp') {
     say('hdfs.inUseSuffix', 'hdfs.emptyInUseSuffix = true overrules it', 'leave one of them out', 'warning')
@@ -204,11 +219,16 @@ class HdfsSink implements Sink {
   readonly #fileSystem: FileSystem
   readonly #pattern: PathPattern
   readonly #root: string
+  /** The lowest directory under which all of this sink's files lie. */
+  readonly #fixedRoot: string
   readonly #tools: BucketTools
   /** Open buckets, the one written last at the end. */
   readonly #buckets = new Map<string, Bucket>()
   /** Closes begun by timers, which a stop waits for. */
   readonly #closing = new Set<Promise<void>>()
+  /** Finishes files of a killed agent meanwhile. */
+  #leftovers: Promise<void> | undefined
+  readonly #stopping = new AbortController()
 
   constructor(options: HdfsOptions, context: SinkContext, machine: Readonly<Record<string, string>>) {
     this.#options = options
@@ -220,6 +240,8 @@ class HdfsSink implements Sink {
       env: context.settings.env,
       clock: context.clock,
       timeoutMs: Math.max(0, options['hdfs.callTimeout']),
+      client: options['hdfs.client'],
+      sync: options['hdfs.sync'],
       webHdfsUrl: options['hdfs.webhdfs.url'],
       proxyUser: options['hdfs.proxyUser'],
     })
@@ -227,12 +249,17 @@ class HdfsSink implements Sink {
     this.#pattern = this.#newPattern(path, machine)
     const fixed = path.startsWith('/') ? path : `/${path}`
     this.#root = parentOf(fixed.slice(0, fixed.includes('%') ? fixed.indexOf('%') : undefined) || '/')
+    this.#fixedRoot = fixed.includes('%') ? this.#root : fixed
     this.#tools = this.#newTools()
   }
 
   /** Rejects CONNECTION while HDFS cannot be reached. */
   async start(): Promise<void> {
     await this.#fileSystem.status(this.#root)
+    // Asked for once, before the first file of this run; WebHDFS and local files cannot tell whose a file is.
+    if (!this.#fileSystem.hasLeases || this.#leftovers) return
+    const leftovers = await this.#newLeftovers()
+    this.#leftovers = leftovers.finish(await leftovers.find(), this.#stopping.signal)
   }
 
   /**
@@ -255,8 +282,35 @@ class HdfsSink implements Sink {
     const buckets = [...this.#buckets.values()]
     this.#buckets.clear()
     await Promise.all([...buckets.map((bucket) => bucket.close()), ...this.#closing])
+    this.#stopping.abort()
+    await this.#leftovers
     await this.#tools.closer.stop()
     await this.#fileSystem.close()
+  }
+
+  async #newLeftovers(): Promise<Leftovers> {
+    const get = this.#options
+    return new Leftovers(
+      this.#fileSystem,
+      {
+        root: this.#fixedRoot,
+        inUsePrefix: get['hdfs.inUsePrefix'],
+        filePrefix: get['hdfs.filePrefix'],
+        fileSuffix: get['hdfs.fileSuffix'],
+        inUseSuffix: get['hdfs.emptyInUseSuffix'] ? '' : get['hdfs.inUseSuffix'],
+        ending: await this.#ending(),
+      },
+      this.#context,
+    )
+  }
+
+  /** How a file ends after each batch, as far as that can be recognised. */
+  async #ending(): Promise<'sync mark' | 'newline' | 'any'> {
+    if (this.#options['hdfs.fileType'] === 'SequenceFile') return 'sync mark'
+    const serializer = await this.#tools.newSerializer()
+    const plain = serializer.begin().length === 0 && serializer.end().length === 0
+    const probe = serializer.encode(EventBatch.of([{ body: 'x' }]))
+    return plain && probe.at(-1) === 10 ? 'newline' : 'any'
   }
 
   #bucket({ directory, prefix }: Share, evicted: Promise<void>[]): Bucket {
@@ -326,6 +380,7 @@ class HdfsSink implements Sink {
         inUsePrefix: get['hdfs.inUsePrefix'],
         inUseSuffix: get['hdfs.emptyInUseSuffix'] ? '' : get['hdfs.inUseSuffix'],
         fileSuffix: get['hdfs.fileSuffix'],
+        minBlockReplicas: get['hdfs.minBlockReplicas'],
       },
       newSerializer: async () => {
         if (get['hdfs.fileType'] === 'SequenceFile')

@@ -470,7 +470,14 @@ describe('the HDFS sink’s options', () => {
     [{ 'hdfs.roundValue': '100' }, []],
     [{ 'hdfs.timeZone': 'Moon/Sea' }, ['warning hdfs.timeZone']],
     [{ serializer: 'header_and_text' }, ['warning serializer']],
-    [{ 'hdfs.minBlockReplicas': '1' }, ['warning hdfs.minBlockReplicas']],
+    [{ 'hdfs.minBlockReplicas': '1', 'hdfs.sync': 'true' }, []],
+    [{ 'hdfs.path': 'hdfs://nn/x', 'hdfs.client': 'webhdfs' }, []],
+    [{ 'hdfs.path': 'hdfs://nn/x', 'hdfs.client': 'webhdfs', 'hdfs.sync': 'true' }, ['warning hdfs.sync']],
+    [{ 'hdfs.path': 'webhdfs://nn/x', 'hdfs.minBlockReplicas': '1' }, ['warning hdfs.minBlockReplicas']],
+    [
+      { 'hdfs.path': 'hdfs://nn/x', 'hdfs.client': 'native', 'hdfs.webhdfs.url': 'nn:9870' },
+      ['warning hdfs.webhdfs.url'],
+    ],
   ]
   for (const [texts, findings] of cases) {
     it(`say ${findings.join(' and ') || 'nothing'} about ${JSON.stringify(texts)}`, () => {
