@@ -203,21 +203,14 @@ export interface Hdfs {
 export interface HdfsOptions {
   /** Data nodes in the name node's process. */
   readonly dataNodes?: number
-  /** The default of new files; as many as there are data nodes when left out. */
-  readonly replication?: number
 }
 
 /** Starts an HDFS 3.2.1 (name node and data nodes in one process) and resolves once it serves. */
-export async function startHdfs({ dataNodes = 1, replication = dataNodes }: HdfsOptions = {}): Promise<Hdfs> {
+export async function startHdfs({ dataNodes = 1 }: HdfsOptions = {}): Promise<Hdfs> {
   const folder = await mkdtemp(join(tmpdir(), 'flume-ts-peer-'))
-  const hdfs = await startJava(
-    'hadoop-3.2',
-    'MiniHdfs',
-    [join(folder, 'dfs'), String(dataNodes), String(replication)],
-    {
-      cwd: folder,
-    },
-  )
+  const hdfs = await startJava('hadoop-3.2', 'MiniHdfs', [join(folder, 'dfs'), String(dataNodes)], {
+    cwd: folder,
+  })
   hdfs.afterwards(() => rm(folder, { recursive: true, force: true }))
   const ready = await awaitOrStop(hdfs, /^READY (\S+) (\S+) (\d+)$/m)
   const uri = (ready[1] as string).replace(/\/$/, '')

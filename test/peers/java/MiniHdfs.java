@@ -11,7 +11,7 @@ import org.apache.hadoop.hdfs.server.datanode.DataNode;
 
 /**
  * A whole HDFS in one process, WebHDFS included, on ports of its own choosing.
- * Arguments: FOLDER DATANODES [REPLICATION]. Prints "READY hdfs://HOST:PORT http://HOST:PORT CONTROL-PORT" once it serves.
+ * Arguments: FOLDER DATANODES. Prints "READY hdfs://HOST:PORT http://HOST:PORT CONTROL-PORT" once it serves.
  * A line sent to the control port, "restart-namenode", is answered "done".
  *
  * With the arguments "datanode FOLDER hdfs://HOST:PORT" it is one more data node of such an HDFS, in a process that can be
@@ -27,7 +27,7 @@ public class MiniHdfs {
   private static void cluster(String[] arguments) throws Exception {
     int datanodes = Integer.parseInt(arguments[1]);
     Configuration configuration = new Configuration();
-    configuration.setInt("dfs.replication", arguments.length > 2 ? Integer.parseInt(arguments[2]) : datanodes);
+    configuration.setInt("dfs.replication", datanodes);
     configuration.setBoolean("dfs.webhdfs.enabled", true);
     configuration.setBoolean("dfs.permissions.enabled", false);
     configuration.setBoolean("dfs.namenode.datanode.registration.ip-hostname-check", false);
