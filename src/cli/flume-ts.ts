@@ -12,6 +12,7 @@ const verbs: ReadonlyMap<string, () => Promise<Verb>> = new Map<string, () => Pr
   ['avro-client', async () => (await import('./avro-client.ts')).avroClient],
   ['list', async () => (await import('./list.ts')).list],
   ['completion', async () => (await import('./completion.ts')).completion],
+  ['hdfs', async () => (await import('./hdfs.ts')).hdfs],
   ['help', async () => (await import('./help.ts')).help],
   ['version', async () => (await import('./version.ts')).version],
 ])

@@ -1,8 +1,13 @@
 // Events into an agent, ours beside real Flume's: `npm run bench [-- --quick] [--without-peer] [--only WORD] [--json]`.
 import { parseArgs } from 'node:util'
 import { missingTools } from '../peers/install.ts'
+import { startHdfs } from '../peers/peers.ts'
 import { type Contender, type Measurement, measure, type Path } from './measure.ts'
 
+/** To be measured into an HDFS of the bench's own. */
+const toHdfs: readonly Path[] = [
+  { name: 'avro → memory → hdfs, batches of 1000', kind: 'avro', events: 200_000, batchSize: 1000 },
+]
 /** Enough for a few seconds of each agent's time. */
 const paths: readonly Path[] = [
   { name: 'netcat → memory → null, no acks', kind: 'netcat', events: 2_000_000, batchSize: 1 },
@@ -49,6 +54,21 @@ for (const path of paths.filter(({ name }) => name.includes(values.only))) {
     by[contender] = await measure(contender, values.quick ? { ...path, events: quickEvents } : path)
   }
   rows.push({ path: path.name, by })
+}
+
+const chosen = toHdfs.filter(({ name }) => name.includes(values.only))
+if (missing === undefined && chosen.length > 0) {
+  // The client that writes HDFS natively is there in Flume 1.9 and in 1.11; the figures to beat are those of 1.9.
+  const hdfs = await startHdfs()
+  await using _ = hdfs.process
+  for (const path of chosen) {
+    const by: Partial<Record<Contender, Measurement>> = {}
+    for (const contender of contenders) {
+      console.error(`bench: ${contender}: ${path.name}`)
+      by[contender] = await measure(contender, { ...path, hdfs: hdfs.uri })
+    }
+    rows.push({ path: path.name, by })
+  }
 }
 
 if (values.json) console.log(JSON.stringify(rows, undefined, 2))

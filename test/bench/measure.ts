@@ -25,6 +25,8 @@ export interface Path {
   /** `file`: with its defaults, an fsync for each transaction. */
   readonly channel?: 'memory' | 'file'
   readonly connections?: number
+  /** Where the events go: nowhere, or lines of text in a file of this HDFS (`hdfs://HOST:PORT`), one flush per 1000. */
+  readonly hdfs?: string | undefined
 }
 
 export interface Measurement {
@@ -85,7 +87,7 @@ export async function measure(contender: Contender, path: Path): Promise<Measure
   }
 }
 
-function propertiesFor({ kind, batchSize, channel = 'memory' }: Path, port: number, folder: string): string {
+function propertiesFor({ kind, batchSize, hdfs, channel = 'memory' }: Path, port: number, folder: string): string {
   const source = {
     netcat: ['type = netcat', 'bind = 127.0.0.1', `port = ${port}`, 'ack-every-event = false'],
     'netcat-acks': ['type = netcat', 'bind = 127.0.0.1', `port = ${port}`],
@@ -102,11 +104,20 @@ function propertiesFor({ kind, batchSize, channel = 'memory' }: Path, port: numb
     ...(channel === 'file'
       ? [`a1.channels.c1.checkpointDir = ${folder}/checkpoint`, `a1.channels.c1.dataDirs = ${folder}/data`]
       : []),
-    'a1.channels.c1.capacity = 100000',
+    // With a slow sink the source must feel it soon, or the channel's room would be measured.
+    `a1.channels.c1.capacity = ${hdfs === undefined ? 100_000 : 10_000}`,
     'a1.channels.c1.transactionCapacity = 1000',
-    'a1.sinks.k1.type = null',
-    'a1.sinks.k1.batchSize = 1000',
-    'a1.sinks.k1.logEveryNEvents = 100000000',
+    ...(hdfs === undefined ? [] : ['a1.channels.c1.keep-alive = 60']),
+    ...(hdfs === undefined
+      ? ['a1.sinks.k1.type = null', 'a1.sinks.k1.batchSize = 1000', 'a1.sinks.k1.logEveryNEvents = 100000000']
+      : [
+          'a1.sinks.k1.type = hdfs',
+          `a1.sinks.k1.hdfs.path = ${hdfs}/bench`,
+          'a1.sinks.k1.hdfs.fileType = DataStream',
+          'a1.sinks.k1.hdfs.batchSize = 1000',
+          ...['rollInterval', 'rollSize', 'rollCount'].map((key) => `a1.sinks.k1.hdfs.${key} = 0`),
+          'a1.sinks.k1.hdfs.minBlockReplicas = 1',
+        ]),
     'a1.sinks.k1.channel = c1',
     '',
   ].join('\n')

@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Writable } from 'node:stream'
+import { after, describe, it } from 'node:test'
+import { main } from '../../src/cli/flume-ts.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'flume-ts-'))
+after(() => rmSync(folder, { recursive: true }))
+
+async function run(...argv: readonly string[]): Promise<{ code: number; out: string; err: string }> {
+  const taken = { out: '', err: '' }
+  const into = (where: 'out' | 'err'): Writable =>
+    new Writable({
+      write: (chunk, _encoding, done) => {
+        taken[where] += String(chunk)
+        done()
+      },
+    })
+  const terminal = { stdout: into('out'), stderr: into('err'), env: {} }
+  const code = await main(['hdfs', ...argv, '--mount', `hdfs://nn:8020=${folder}`], terminal)
+  return { code, ...taken }
+}
+
+describe('flume-ts hdfs', () => {
+  it('writes a file, lists it, prints it and closes it', async () => {
+    const local = join(folder, 'local.txt')
+    writeFileSync(local, 'größer\n')
+    assert.match((await run('put', 'hdfs://nn:8020/logs/a.txt', local)).out, /^\/logs\/a\.txt: 9 bytes$/m)
+    assert.equal(readFileSync(join(folder, 'logs/a.txt'), 'utf8'), 'größer\n')
+    assert.match((await run('ls', 'hdfs://nn:8020/logs')).out, /^- 9 \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \/logs\/a\.txt\n$/)
+    assert.match((await run('ls', 'hdfs://nn:8020')).out, /^d - .* \/logs$/m)
+    assert.equal((await run('cat', 'hdfs://nn:8020/logs/a.txt')).out, 'größer\n')
+    assert.match((await run('recover', 'hdfs://nn:8020/logs/a.txt')).out, /is closed, 9 bytes/)
+  })
+
+  it('replaces a file only when told to', async () => {
+    const local = join(folder, 'other.txt')
+    writeFileSync(local, 'other')
+    await run('put', 'hdfs://nn:8020/b.txt', local)
+    const refused = await run('put', 'hdfs://nn:8020/b.txt', local)
+    assert.equal(refused.code, 1)
+    assert.match(refused.err, /exist/)
+    assert.equal((await run('put', 'hdfs://nn:8020/b.txt', local, '--force')).code, 0)
+  })
+
+  const wrong: [argv: string[], code: number, err: RegExp][] = [
+    [['look', 'hdfs://nn:8020/'], 2, /knows no "look" .*ls, cat, put, recover/],
+    [['ls'], 2, /missing required argument/],
+    [['ls', 'hdfs://nn:8020/', 'x'], 2, /takes one address/],
+    [['ls', 'ftp://nn/'], 2, /no file system for ftp:/],
+    [['ls', 'hdfs://nn:8020/nothing'], 1, /nothing/],
+    [['ls', 'hdfs://nn:8020/', '--client', 'java'], 2, /java/],
+    [['ls', 'hdfs://nn:8020/', '--timeout', 'long'], 2, /not a number of seconds/],
+  ]
+  for (const [argv, code, err] of wrong) {
+    it(`says what is wrong with ${argv.join(' ')}`, async () => {
+      const outcome = await run(...argv)
+      assert.equal(outcome.code, code, outcome.err)
+      assert.match(outcome.err, err)
+    })
+  }
+})
