@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { crc32 } from 'node:zlib'
 import { isWhole, readBlockRequest, readPacket, readStatus } from '../../../codec/hdfs/data-transfer.ts'
@@ -126,7 +127,7 @@ const dataNodeProtocol = 'org.apache.hadoop.hdfs.protocol.ClientDatanodeProtocol
 export async function visibleLength(located: LocatedBlock, settings: ReadSettings): Promise<number | undefined> {
   for (const node of located.nodes) {
     const host = settings.useHostNames ? node.hostName : node.address
-    const identity = { user: settings.user, protocol: dataNodeProtocol, clientId: new Uint8Array(16) }
+    const identity = { user: settings.user, protocol: dataNodeProtocol, clientId: randomBytes(16) }
     let connection: RpcConnection | undefined
     const timer = settings.clock.after(settings.stallMs, () => connection?.destroy())
     try {

@@ -61,7 +61,7 @@ export function exchange(socket: Socket, request: Uint8Array, rest: (bytes: Buff
   })
 }
 
-/** Which of the nodes do not answer a question within three seconds, by index. */
+/** Which of the nodes do not answer a question within three seconds (or `stallMs`, when that is less), by index. */
 export async function findSilent(
   nodes: readonly DataNode[],
   block: Block,
@@ -90,7 +90,7 @@ async function isAnswering(
     return true
   }
   const asked = question().catch(() => false)
-  const isAnswered = await Promise.race([asked, settings.clock.sleep(probeMs).then(() => false)])
+  const isAnswered = await Promise.race([asked, settings.clock.sleep(Math.min(probeMs, settings.stallMs)).then(() => false)])
   void asked.finally(() => socket?.destroy())
   socket?.destroy()
   return isAnswered
