@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { systemClock } from '../../src/core/clock.ts'
 import { seededRandom } from '../../src/core/random.ts'
 import type { OpenFile } from '../../src/net/hdfs/file-system.ts'
 import { NativeHdfs, type NativeHdfsOptions } from '../../src/net/hdfs/native/native-hdfs.ts'
-import type { RunningProcess } from '../support/running-process.ts'
+import { freePort } from '../support/free-port.ts'
+import { RunningProcess } from '../support/running-process.ts'
 import { type Hdfs, startHdfs } from './peers.ts'
 
 // A name node, and data nodes in processes of their own that are killed and halted under a writer. What a write confirmed
@@ -129,6 +135,64 @@ describe('a writer of a real HDFS with three data nodes', () => {
     await file.close()
     assert.equal(await hdfs.shell('-cat', '/gone'), `${lines.text}and more\nto the end\n`)
     await files.close()
+  })
+
+  it('finishes, as an agent, what agents before it left when they were killed', async () => {
+    const port = await freePort()
+    const folder = await mkdtemp(join(tmpdir(), 'flume-ts-killed-'))
+    const properties = join(folder, 'agent.properties')
+    await writeFile(
+      properties,
+      `a1.sources = r1
+      a1.channels = c1
+      a1.sinks = k1
+      a1.sources.r1.type = netcat
+      a1.sources.r1.bind = 127.0.0.1
+      a1.sources.r1.port = ${port}
+      a1.sources.r1.channels = c1
+      a1.channels.c1.type = memory
+      a1.sinks.k1.type = hdfs
+      a1.sinks.k1.channel = c1
+      a1.sinks.k1.hdfs.path = ${hdfs.uri}/agents
+      a1.sinks.k1.hdfs.fileType = DataStream
+      a1.sinks.k1.hdfs.rollInterval = 0
+      a1.sinks.k1.hdfs.rollSize = 0
+      a1.sinks.k1.hdfs.rollCount = 0\n`,
+    )
+    const startAgent = async (): Promise<RunningProcess> => {
+      const program = fileURLToPath(new URL('../../../bin/flume-ts.js', import.meta.url))
+      const agent = new RunningProcess('agent', process.execPath, [program, 'agent', '-f', properties, '--no-console'])
+      await agent.waitFor(/agent a1 runs/)
+      return agent
+    }
+    const files = client(hdfs)
+    const seen = async (): Promise<string> => {
+      const paths = await files.list('/agents').catch(() => [])
+      const texts = await Promise.all(
+        paths.map(({ path }) => files.read(path, 0, 1 << 20).catch(() => Buffer.alloc(0))),
+      )
+      return texts.map((bytes) => Buffer.from(bytes).toString()).join('')
+    }
+    const sent: string[] = []
+    for (let round = 0; round < 4; round++) {
+      const agent = await startAgent()
+      const lines = Array.from({ length: 50 }, (_, i) => `round ${round} line ${i}`)
+      sent.push(...lines)
+      const socket = connect(port, '127.0.0.1', () => socket.write(`${lines.join('\n')}\n`))
+      socket.on('error', () => undefined)
+      // What is flushed must be there afterwards; what had not got so far was in memory.
+      while (!(await seen()).includes(`${lines.at(-1)}\n`)) await systemClock.sleep(100)
+      await agent.kill()
+    }
+    const last = await startAgent()
+    const open = async (): Promise<number> =>
+      (await files.list('/agents')).filter(({ path }) => path.endsWith('.tmp')).length
+    while ((await open()) > 0) await systemClock.sleep(500)
+    await last.stop()
+    await files.close()
+    await rm(folder, { recursive: true })
+    const lines = (await hdfs.shell('-cat', '/agents/*')).trimEnd().split('\n')
+    assert.deepEqual([...new Set(lines)].sort(), [...sent].sort())
   })
 
   it('writes every size around chunks, packets and blocks, with flushes anywhere, opened again now and then', async () => {
