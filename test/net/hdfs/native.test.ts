@@ -4,6 +4,7 @@ import { systemClock } from '../../../src/core/clock.ts'
 import { seededRandom } from '../../../src/core/random.ts'
 import { CommittedFile } from '../../../src/net/hdfs/committed-file.ts'
 import { FileSystemError } from '../../../src/net/hdfs/file-system.ts'
+import { JobFiles } from '../../../src/net/hdfs/job-files.ts'
 import { NativeHdfs, type NativeHdfsOptions } from '../../../src/net/hdfs/native/native-hdfs.ts'
 import { fileSystemContract } from '../../contract/file-system.ts'
 import { FakeHdfs, type FaultPlace, type HdfsFault } from '../../support/fake-hdfs.ts'
@@ -209,6 +210,33 @@ describe('a native client', () => {
       assert.equal(fake.contentOf('/x'), undefined)
       await files.close()
     }
+  })
+
+  it('serves the files of a job: written end to end, replaced, moved and read in chunks', async () => {
+    const files = client(fake, { blockSizeBytes: 4 * 1024 * 1024 })
+    const job = new JobFiles(files)
+    const path = fresh()
+    const part = Buffer.alloc(5 * 1024 * 1024, '0123456789')
+    for (const times of [1, 4]) {
+      const writer = await job.create(`${path}/_temporary/part`)
+      for (let i = 0; i < times; i++) await writer.write(part)
+      await writer.close()
+      await job.rename(`${path}/_temporary/part`, `${path}/part`)
+    }
+    const read: Uint8Array[] = []
+    for await (const chunk of job.read(`${path}/part`)) read.push(chunk)
+    assert.ok(read.length > 1)
+    assert.ok(Buffer.concat(read).equals(Buffer.concat([part, part, part, part])))
+    assert.deepEqual(
+      (await job.list(path)).map(({ name, isDirectory }) => [name, isDirectory]),
+      [
+        ['_temporary', true],
+        ['part', false],
+      ],
+    )
+    await job.delete(path)
+    assert.equal(await job.exists(path), false)
+    await files.close()
   })
 
   it('will not append to a file of another length', async () => {
