@@ -90,7 +90,10 @@ async function isAnswering(
     return true
   }
   const asked = question().catch(() => false)
-  const isAnswered = await Promise.race([asked, settings.clock.sleep(Math.min(probeMs, settings.stallMs)).then(() => false)])
+  const isAnswered = await Promise.race([
+    asked,
+    settings.clock.sleep(Math.min(probeMs, settings.stallMs)).then(() => false),
+  ])
   void asked.finally(() => socket?.destroy())
   socket?.destroy()
   return isAnswered
