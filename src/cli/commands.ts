@@ -55,6 +55,12 @@ export const commands: readonly CommandInfo[] = [
     options: async () => (await import('./list.ts')).listCommand(),
   },
   {
+    name: 'hdfs',
+    usage: 'ls|cat|put|recover URL',
+    summary: 'looks into a file system as the HDFS sink sees it',
+    options: async () => (await import('./hdfs.ts')).hdfsCommand(),
+  },
+  {
     name: 'channel',
     usage: 'WHAT DIR…',
     summary: 'looks into a stopped file channel: inspect, peek, verify, export, replay, repair',
