@@ -159,9 +159,13 @@ describe('a writer of a real HDFS with three data nodes', () => {
       a1.sinks.k1.hdfs.rollSize = 0
       a1.sinks.k1.hdfs.rollCount = 0\n`,
     )
+    // This name node was begun without data nodes, and has no default that can be met.
+    const replication = '<property><name>dfs.replication</name><value>2</value></property>'
+    await writeFile(join(folder, 'hdfs-site.xml'), `<configuration>${replication}</configuration>`)
     const startAgent = async (): Promise<RunningProcess> => {
       const program = fileURLToPath(new URL('../../../bin/flume-ts.js', import.meta.url))
-      const agent = new RunningProcess('agent', process.execPath, [program, 'agent', '-f', properties, '--no-console'])
+      const args = [program, 'agent', '-f', properties, '--no-console']
+      const agent = new RunningProcess('agent', process.execPath, args, { env: { HADOOP_CONF_DIR: folder } })
       await agent.waitFor(/agent a1 runs/)
       return agent
     }
