@@ -10,12 +10,21 @@ import { fileURLToPath } from 'node:url'
  */
 const chapters: readonly (readonly [letters: string, about: string, last: number])[] = [
   ['C', 'reading and judging configurations', 33],
+  ['R', 'reloading', 8],
+  ['L', 'the command line', 12],
+  ['M', 'starting, stopping and retrying', 7],
+  ['T', 'transactions', 5],
+  ['MC', 'the memory channel', 12],
+  ['P', 'channel processors and selectors', 11],
+  ['K', 'sink processors', 11],
+  ['I', 'interceptors', 7],
+  ['O', 'monitoring', 7],
 ]
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const tests = readdirSync(join(root, 'test'), { recursive: true })
   .map(String)
-  .filter((name) => /\.(test|peer|parity|sim)\.ts$/.test(name) && name !== 'statements.test.ts')
+  .filter((name) => /(\.(test|peer|parity|sim)|^contract\/[\w-]+)\.ts$/.test(name) && name !== 'statements.test.ts')
 const pages = [...tests.map((name) => join('test', name)), 'docs/differences.md']
 
 /** `H-04` names one, `C-10…C-14` all from the one to the other. */

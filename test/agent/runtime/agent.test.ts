@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { AgentModel } from '../../../src/agent/config/model.ts'
-import { FlumeError } from '../../../src/agent/contract.ts'
+import { defineInterceptor, defineSink, defineSource, FlumeError } from '../../../src/agent/contract.ts'
 import { Agent } from '../../../src/agent/runtime/agent.ts'
 import { createLogger } from '../../../src/monitor/logger.ts'
 import { ManualClock, settle } from '../../../src/testing/manual-clock.ts'
@@ -137,6 +137,81 @@ describe('agent', () => {
     assert.equal(agent.atRisk, 50)
   })
 
+  it('starts channels, sinks, sources; stops sources, sinks, channels; interceptors come before a source and go after it (M-01, M-02, M-04)', async () => {
+    const order: string[] = []
+    const note = (what: string): void => void order.push(what)
+    const source = defineSource({
+      type: 'noting',
+      aliases: [],
+      summary: '',
+      options: {},
+      create: (_options, { signal, ready }) => ({
+        run: async () => {
+          note('source starts')
+          ready('here')
+          await new Promise((resolve) => signal.addEventListener('abort', resolve))
+          note('source stops')
+        },
+      }),
+    })
+    const sink = defineSink({
+      type: 'noting',
+      aliases: [],
+      summary: '',
+      options: {},
+      create: () => ({
+        batchSize: 1,
+        start: async () => note('sink starts'),
+        write: async () => undefined,
+        stop: async () => note('sink stops'),
+      }),
+    })
+    const interceptor = defineInterceptor({
+      type: 'noting',
+      aliases: [],
+      summary: '',
+      options: {},
+      create: () => {
+        note('interceptor is made')
+        return { intercept: (batch) => batch, close: () => note('interceptor is closed') }
+      },
+    })
+    const memory = memoryModel('c1')
+    const channel: typeof memory = {
+      ...memory,
+      spec: {
+        ...memory.spec,
+        create: async (options, context) => {
+          const made = await memory.spec.create(options, context)
+          note('channel opens')
+          const stop = made.stop?.bind(made)
+          made.stop = async () => {
+            note('channel closes')
+            await stop?.()
+          }
+          return made
+        },
+      },
+    }
+    const model = agentModel({
+      channels: [channel],
+      sources: [sourceModel('r1', source, ['c1'], { interceptors: [{ name: 'i1', spec: interceptor, options: {} }] })],
+      sinks: [sinkModel('k1', sink, 'c1')],
+    })
+    const { agent } = await running(model)
+    await agent.stop()
+    assert.deepEqual(order, [
+      'channel opens',
+      'interceptor is made',
+      'sink starts',
+      'source starts',
+      'source stops',
+      'interceptor is closed',
+      'sink stops',
+      'channel closes',
+    ])
+  })
+
   it('may be stopped twice, and before it was started', async () => {
     const { sink, model } = oneFlow()
     const agent = new Agent(model, { log: createLogger({ level: 'silent' }), clock: new ManualClock() })
@@ -180,6 +255,31 @@ describe('delivery', () => {
     await refused
     // The first channel had committed already: that is where a retry doubles.
     assert.deepEqual(sink.written, ['0', '1', '2'])
+    await agent.stop()
+  })
+
+  it('says which channel it was when a required one fails in a way of its own (P-04)', async () => {
+    const { source, model } = oneFlow()
+    const [memory] = model.channels
+    const broken = {
+      ...(memory as AgentModel['channels'][number]),
+      spec: {
+        ...(memory as AgentModel['channels'][number]).spec,
+        create: () => ({
+          transactionCapacity: 10,
+          capacity: 10,
+          size: 0,
+          room: 10,
+          put: () => Promise.reject(new TypeError('out of order')),
+          take: () => Promise.resolve(undefined),
+        }),
+      },
+    }
+    const { agent } = await running({ ...model, channels: [broken], sinks: [] })
+    await assert.rejects(source.context?.deliver(bodies('a')) as Promise<void>, (error: FlumeError) => {
+      assert.equal(error.message, 'Unable to put batch on required channel: c1')
+      return (error.cause as Error).message === 'out of order'
+    })
     await agent.stop()
   })
 
