@@ -4,6 +4,7 @@ import { connect } from 'node:net'
 import { test } from 'node:test'
 import { systemClock } from '../../src/core/clock.ts'
 import { sideBySide } from '../peers/side-by-side.ts'
+import { realData } from '../support/real-data.ts'
 import { sendDatagrams } from '../support/send-datagrams.ts'
 
 /** Lines on which this source agrees with Flume; where it does not, docs/differences.md says so. */
@@ -35,7 +36,7 @@ function sorted(text: string): string[] {
     .sort()
 }
 
-const real = '/work/shared/data/syslog-linux.log'
+const real = realData('syslog-linux.log')
 
 for (const version of ['1.9', '1.11'] as const) {
   for (const options of [

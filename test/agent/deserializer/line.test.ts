@@ -6,6 +6,7 @@ import type { DeserializerInput, EventBatch } from '../../../src/agent/contract.
 import { line } from '../../../src/agent/deserializer/line.ts'
 import { type Charset, charsetNamed } from '../../../src/codec/charset.ts'
 import { readOptions } from '../../support/read-options.ts'
+import { realData } from '../../support/real-data.ts'
 import { RecordingLogger } from '../../support/recording-logger.ts'
 
 interface Reading {
@@ -270,7 +271,7 @@ describe('line deserializer', () => {
     assert.ok(largestRead <= 256 * 1024)
   })
 
-  const accessLog = '/work/shared/data/access.log'
+  const accessLog = realData('access.log')
   it('brings 10,000 real lines through as they are', {
     skip: existsSync(accessLog) ? false : 'the access log is not here',
   }, async () => {

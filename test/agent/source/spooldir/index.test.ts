@@ -8,6 +8,7 @@ import { spooldir } from '../../../../src/agent/source/spooldir/index.ts'
 import { readPosition } from '../../../../src/agent/source/spooldir/position.ts'
 import { ManualClock } from '../../../../src/testing/manual-clock.ts'
 import { readOptions } from '../../../support/read-options.ts'
+import { realData } from '../../../support/real-data.ts'
 import { RecordingLogger } from '../../../support/recording-logger.ts'
 import { FakeSourceContext } from '../../../support/source-context.ts'
 import { tempDir } from '../../../support/temp-dir.ts'
@@ -565,7 +566,7 @@ describe('spooldir source', () => {
     assert.deepEqual(await namesIn(dir), ['a'])
   })
 
-  const accessLog = '/work/shared/data/access.log'
+  const accessLog = realData('access.log')
   it('brings 10,000 real lines through byte for byte', {
     skip: existsSync(accessLog) ? false : 'the access log is not here',
   }, async (test) => {
