@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs'
 import { systemClock } from '../core/clock.ts'
 import { asError, explain, FlumeError } from '../core/error.ts'
 import { keepAlive } from '../core/keep-alive.ts'
+import type { Logger } from '../monitor/logger.ts'
 import { BlockLog } from './checkpoint/block-log.ts'
 import { Checkpointer, moveAside, type Resumed } from './checkpoint/checkpointer.ts'
 import { checkpointFolder, makeCheckpointFolder } from './checkpoint/folder.ts'
@@ -97,6 +98,15 @@ function refuseUnsupported(conf: SparkConf): void {
   throw new FlumeError('UNSUPPORTED', `${wanted.join(', ')}: not there yet`, { hint: 'take the setting out' })
 }
 
+/** Settings that jobs carry along and that do nothing yet: a job can do without them, and should know. */
+function warnOfIdle(conf: SparkConf, logger: Logger): void {
+  for (const key of ['spark.ui.enabled', 'spark.ui.port', 'spark.eventLog.enabled']) {
+    const wanted = conf.getOption(key)
+    if (wanted !== undefined && wanted !== 'false')
+      logger.warn(`${key} has no effect: there is no streaming page or event log yet`)
+  }
+}
+
 /** The one context that is running in this process (B122). */
 let active: { readonly context: StreamingContext; readonly startedAt: string } | undefined
 
@@ -138,6 +148,7 @@ export class StreamingContext implements StreamContext {
     this.progress = new StreamingProgress(this.graph, conf.getInt('spark.streaming.ui.retainedBatches', 1000))
     this.#bus.add(this.progress)
     refuseUnsupported(conf)
+    warnOfIdle(conf, this.sparkContext.logger)
     const directory = conf.getOption('spark.streaming.checkpoint.directory')
     if (directory !== undefined) this.checkpoint(directory)
     if (conf.getInt('spark.streaming.concurrentJobs', 1) < 1)

@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { type BatchInfo, Milliseconds, type RDD, Seconds, Time } from '../../src/stream/api.ts'
-import { settle } from '../../src/testing/manual-clock.ts'
+import {
+  type BatchInfo,
+  Milliseconds,
+  type RDD,
+  Seconds,
+  SparkConf,
+  StreamingContext,
+  Time,
+} from '../../src/stream/api.ts'
+import { ManualClock, settle } from '../../src/testing/manual-clock.ts'
+import { RecordingLogger } from '../support/recording-logger.ts'
 import { StreamBench } from '../support/stream-bench.ts'
 
 describe('the batch clock', () => {
@@ -363,6 +372,16 @@ describe('the life of a context', () => {
       assert.throws(() => new StreamBench({ settings }), { code: 'UNSUPPORTED' })
     })
   }
+
+  test('settings of the page that is not there yet are named in a warning, unless they turn it off', () => {
+    const logger = new RecordingLogger()
+    const conf = new SparkConf(false).setAppName('page').set('spark.ui.port', '4041').set('spark.ui.enabled', 'false')
+    new StreamingContext(conf, Seconds(1), { clock: new ManualClock(), logger })
+    assert.deepEqual(
+      logger.lines.filter((line) => line.startsWith('warn')),
+      ['warn: spark.ui.port has no effect: there is no streaming page or event log yet'],
+    )
+  })
 
   test('without an output operation there is nothing to execute (B48)', async () => {
     await using bench = new StreamBench()
