@@ -132,6 +132,11 @@ export interface SinkContext extends ComponentContext {
 export interface Sink {
   /** Most events that one `write` wants. */
   readonly batchSize: number
+  /**
+   * Writes that may be under way at once, in the order of the calls; 1 when left out. Where one fails, those called after
+   * it must fail too, so that their events come back in order.
+   */
+  readonly overlap?: number
   /** Opens what can be opened early. A rejection is logged and tried again (M-03). */
   start?(): Promise<void>
   /** Called before each take; a rejection leaves the events in the channel (Flume's avro sink, K-05a). */

@@ -7,6 +7,13 @@ import { type Contender, type Measurement, measure, type Path } from './measure.
 /** To be measured into an HDFS of the bench's own. */
 const toHdfs: readonly Path[] = [
   { name: 'avro → memory → hdfs, batches of 1000', kind: 'avro', events: 200_000, batchSize: 1000 },
+  {
+    name: 'avro → memory → hdfs over HTTP, batches of 1000',
+    kind: 'avro',
+    events: 800_000,
+    batchSize: 1000,
+    overHttp: true,
+  },
 ]
 /** Enough for a few seconds of each agent's time. */
 const paths: readonly Path[] = [
@@ -67,7 +74,7 @@ if (missing === undefined && chosen.length > 0) {
     const by: Partial<Record<Contender, Measurement>> = {}
     for (const contender of contenders) {
       console.error(`bench: ${contender}: ${path.name}`)
-      by[contender] = await measure(contender, { ...path, hdfs: hdfs.uri })
+      by[contender] = await measure(contender, { ...path, hdfs })
     }
     rows.push({ path: path.name, by })
   }

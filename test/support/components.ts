@@ -78,6 +78,40 @@ export class RecordingSink implements Sink {
   }
 }
 
+/** A sink that takes several writes at once; each ends when the test says so. */
+export class SlowSink implements Sink {
+  readonly batchSize = 2
+  readonly overlap = 3
+  readonly written: string[] = []
+  readonly #underWay: { readonly texts: string[]; readonly end: (error?: Error) => void }[] = []
+
+  readonly spec: SinkSpec = defineSink({
+    type: 'slow',
+    aliases: [],
+    summary: 'For tests.',
+    options: {},
+    create: () => this,
+  })
+
+  /** The bodies of each write that has not ended. */
+  get underWay(): readonly (readonly string[])[] {
+    return this.#underWay.map(({ texts }) => texts)
+  }
+
+  write(batch: EventBatch): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#underWay.push({ texts: textsOf(batch), end: (error) => (error ? reject(error) : resolve()) })
+    })
+  }
+
+  /** Ends the write that has been under way for the longest time. */
+  endOldest(error?: Error): void {
+    const oldest = this.#underWay.shift()
+    if (!error) this.written.push(...(oldest?.texts ?? []))
+    oldest?.end(error)
+  }
+}
+
 export function memoryModel(
   name: string,
   limits: { capacity?: number; transactionCapacity?: number } = {},

@@ -342,7 +342,7 @@ export class Crew {
               ...this.#contextOf(group.name),
               sinks: driven.map((driver) => driver.driven(signal, `group ${group.name} goes on without it`)),
             })
-          : (driven[0] as SinkDriver).driven(signal, 'the events stay in the channel, trying again'),
+          : (driven[0] as SinkDriver).drivenAhead(signal, 'the events stay in the channel, trying again'),
     }).prepare()
   }
 

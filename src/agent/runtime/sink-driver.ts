@@ -29,6 +29,10 @@ export class SinkDriver {
   #starting: Promise<void> | undefined
   #state: State = 'starting'
   #problem: string | undefined
+  /** Rounds that have not ended, where the sink takes several writes at once. */
+  readonly #underWay = new Set<Promise<unknown>>()
+  /** What ended the first of those that failed; until it is told nothing more is written. */
+  #broken: { readonly error: unknown } | undefined
 
   constructor(parts: SinkDriverParts<Sink>) {
     this.#parts = parts
@@ -53,6 +57,21 @@ export class SinkDriver {
     return { name: this.#parts.name, process: () => this.#process(signal, next) }
   }
 
+  /**
+   * As `driven`, for a sink that no group chooses from: where it takes several writes at once, a call resolves as soon as
+   * its batch is being written, and a failed write is told to the call after it, when every other has ended too.
+   */
+  drivenAhead(signal: AbortSignal, next: string): DrivenSink {
+    if (this.#parts.sink.overlap === undefined) return this.driven(signal, next)
+    return { name: this.#parts.name, process: () => this.#processAhead(signal, next) }
+  }
+
+  /** Resolves when no write is under way. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#underWay)
+    this.#broken = undefined
+  }
+
   /** Closes the sink; nothing may be under way. */
   async stop(): Promise<void> {
     await this.#starting?.catch(() => undefined)
@@ -71,7 +90,26 @@ export class SinkDriver {
     this.#state = 'running'
   }
 
-  async #process(signal: AbortSignal, next: string): Promise<Processed> {
+  async #processAhead(signal: AbortSignal, next: string): Promise<Processed> {
+    if (this.#underWay.size >= (this.#parts.sink.overlap ?? 1))
+      await Promise.race(this.#underWay).catch(() => undefined)
+    if (this.#broken) {
+      const { error } = this.#broken
+      await this.settled()
+      throw error
+    }
+    return new Promise((resolve) => {
+      const round: Promise<unknown> = this.#process(signal, next, () => resolve('ready'))
+        .then(resolve, (error: unknown) => {
+          this.#broken ??= { error }
+          resolve('ready')
+        })
+        .finally(() => this.#underWay.delete(round))
+      this.#underWay.add(round)
+    })
+  }
+
+  async #process(signal: AbortSignal, next: string, onWriting?: () => void): Promise<Processed> {
     const { sink, channel, counters } = this.#parts
     const max = Math.min(sink.batchSize, this.#parts.batchLimit ?? sink.batchSize)
     let step: 'open' | 'take' | 'write' = 'open'
@@ -81,7 +119,16 @@ export class SinkDriver {
       step = 'take'
       const write = (batch: EventBatch): Promise<true> => {
         step = 'write'
-        return this.#write(batch, max)
+        // A write before this one has failed: these events follow it back into the channel, so that they stay in order.
+        if (onWriting && this.#broken) throw this.#broken.error
+        const written = this.#write(batch, max)
+        if (onWriting) {
+          written.catch((error: unknown) => {
+            this.#broken ??= { error }
+          })
+          onWriting()
+        }
+        return written
       }
       const taken = await channel.take(max, write, signal)
       this.#state = 'running'

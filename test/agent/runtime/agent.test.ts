@@ -6,7 +6,15 @@ import { Agent } from '../../../src/agent/runtime/agent.ts'
 import { createLogger } from '../../../src/monitor/logger.ts'
 import { ManualClock, settle } from '../../../src/testing/manual-clock.ts'
 import { bodies, numbered } from '../../support/batches.ts'
-import { agentModel, HandSource, memoryModel, RecordingSink, sinkModel, sourceModel } from '../../support/components.ts'
+import {
+  agentModel,
+  HandSource,
+  memoryModel,
+  RecordingSink,
+  SlowSink,
+  sinkModel,
+  sourceModel,
+} from '../../support/components.ts'
 
 async function running(model: AgentModel) {
   const clock = new ManualClock()
@@ -44,6 +52,74 @@ describe('agent', () => {
       sources: [{ name: 'r1', accepted: 2, refused: 0 }],
       channels: [{ name: 'c1', held: 0, durable: false }],
       sinks: [{ name: 'k1', delivered: 2 }],
+    })
+  })
+
+  describe('a sink that takes several writes at once', () => {
+    const slowFlow = async () => {
+      const source = new HandSource()
+      const sink = new SlowSink()
+      const model = agentModel({
+        channels: [memoryModel('c1')],
+        sources: [sourceModel('r1', source.spec, ['c1'])],
+        sinks: [sinkModel('k1', sink.spec, 'c1')],
+      })
+      return { ...(await running(model)), source, sink }
+    }
+
+    it('gets the next batch while it writes, as many as it says', async () => {
+      const { agent, source, sink } = await slowFlow()
+      await source.context?.deliver(bodies('1', '2', '3', '4', '5', '6', '7', '8'))
+      await settle()
+      assert.deepEqual(sink.underWay, [
+        ['1', '2'],
+        ['3', '4'],
+        ['5', '6'],
+      ])
+      sink.endOldest()
+      await settle()
+      assert.deepEqual(sink.underWay.at(-1), ['7', '8'])
+      for (let i = 0; i < 3; i++) sink.endOldest()
+      await agent.stop()
+      assert.deepEqual(sink.written, ['1', '2', '3', '4', '5', '6', '7', '8'])
+      assert.deepEqual(agent.summary.sinks, [{ name: 'k1', delivered: 8 }])
+    })
+
+    it('writes nothing more after a failure until every write has ended, then all of it in order', async () => {
+      const { agent, clock, source, sink } = await slowFlow()
+      await source.context?.deliver(bodies('1', '2', '3', '4', '5', '6', '7', '8'))
+      await settle()
+      const failure = new FlumeError('IO', 'not now', { retry: true })
+      sink.endOldest(failure)
+      await settle()
+      assert.equal(sink.underWay.length, 2)
+      for (let i = 0; i < 2; i++) sink.endOldest(failure)
+      await settle()
+      assert.equal(sink.underWay.length, 0)
+      await clock.advance(1000)
+      assert.deepEqual(sink.underWay[0], ['1', '2'])
+      for (let i = 0; i < 4; i++) {
+        sink.endOldest()
+        await settle()
+      }
+      await agent.stop()
+      assert.deepEqual(sink.written, ['1', '2', '3', '4', '5', '6', '7', '8'])
+    })
+
+    it('is stopped when every write has ended', async () => {
+      const { agent, source, sink } = await slowFlow()
+      await source.context?.deliver(bodies('1', '2', '3', '4'))
+      await settle()
+      let stopped = false
+      const stopping = agent.stop().then(() => {
+        stopped = true
+      })
+      await settle()
+      assert.equal(stopped, false)
+      sink.endOldest()
+      sink.endOldest()
+      await stopping
+      assert.deepEqual(sink.written, ['1', '2', '3', '4'])
     })
   })
 

@@ -1,6 +1,6 @@
 import { CommittedFile } from '../../../net/hdfs/committed-file.ts'
 import { type FileSystem, FileSystemError, reasonOf } from '../../../net/hdfs/file-system.ts'
-import type { Clock, EventBatch, Serializer, SinkContext, Timer } from '../../contract.ts'
+import { type Clock, EventBatch, type Serializer, type SinkContext, type Timer } from '../../contract.ts'
 import type { Closer } from './closer.ts'
 import type { Pool } from './pool.ts'
 
@@ -48,6 +48,13 @@ interface Step {
   readonly batch: EventBatch
 }
 
+/** A batch that waits for the write before it, and joins the others that wait. */
+interface Waiting {
+  readonly batch: EventBatch
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
 /** Files in a row that are closed because a data node is missing; then the files stay open without it, as in Flume (H-05). */
 const underReplicatedMax = 30
 /** Names in a row that may be taken before a write fails. */
@@ -64,6 +71,7 @@ export class Bucket {
   #open: OpenFile | undefined
   #underReplicatedInARow = 0
   #tail: Promise<unknown> = Promise.resolve()
+  #waiting: Waiting[] = []
 
   /** `expire` is called when the file's time is up: the bucket should be forgotten and closed. */
   constructor(directory: string, prefix: string, tools: BucketTools, expire: () => void) {
@@ -74,9 +82,16 @@ export class Bucket {
     this.#counter = tools.clock.now()
   }
 
-  /** Resolves when every file that the batch touched has confirmed its bytes. Writes and closes run one after the other. */
+  /**
+   * Resolves when every file that the batch touched has confirmed its bytes. Writes and closes run one after the other;
+   * batches that come while one is under way are written together, and share its outcome. When a write fails, so do
+   * the batches behind it: they come back in order.
+   */
   write(batch: EventBatch): Promise<void> {
-    return this.#enqueue(() => this.#write(batch))
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ batch, resolve, reject })
+      if (this.#waiting.length === 1) void this.#enqueue(() => this.#writeWaiting())
+    })
   }
 
   /** Closes the open file, if there is one; resolves after the first try. */
@@ -92,6 +107,18 @@ export class Bucket {
     const done = this.#tail.then(act)
     this.#tail = done.catch(() => undefined)
     return done
+  }
+
+  async #writeWaiting(): Promise<void> {
+    const together = this.#waiting.splice(0)
+    if (together.length === 0) return
+    try {
+      await this.#write(EventBatch.concat(together.map(({ batch }) => batch)))
+    } catch (error) {
+      for (const { reject } of [...together, ...this.#waiting.splice(0)]) reject(error)
+      return
+    }
+    for (const { resolve } of together) resolve()
   }
 
   async #write(batch: EventBatch): Promise<void> {

@@ -43,7 +43,7 @@ const options = {
   'hdfs.batchSize': count({
     default: 100,
     min: 1,
-    doc: 'Events written and confirmed at once, by one hflush. Over WebHDFS that is an append of 15 to 450 ms, so take 1000 or more there.',
+    doc: 'Events written and confirmed at once, by one hflush. Over WebHDFS, where an append takes 15 to 450 ms, up to 64 batches share one.',
   }),
   'hdfs.codeC': text({ optional: true, doc: 'Compression; only None for now.' }),
   'hdfs.fileType': choice({
@@ -212,6 +212,10 @@ function check(options: HdfsOptions): readonly OptionProblem[] {
   return problems
 }
 
+/** Over WebHDFS an append takes up to half a second whatever its size: what comes meanwhile joins the next one, up to these. */
+const batchesAhead = 64
+const bytesAhead = 16 * 1024 * 1024
+
 class HdfsSink implements Sink {
   readonly batchSize: number
   readonly #options: HdfsOptions
@@ -229,6 +233,7 @@ class HdfsSink implements Sink {
   /** Finishes files of a killed agent meanwhile. */
   #leftovers: Promise<void> | undefined
   readonly #stopping = new AbortController()
+  #bytesUnderWay = 0
 
   constructor(options: HdfsOptions, context: SinkContext, machine: Readonly<Record<string, string>>) {
     this.#options = options
@@ -253,6 +258,11 @@ class HdfsSink implements Sink {
     this.#tools = this.#newTools()
   }
 
+  /** A native file is flushed in a millisecond, so there is one batch under way; elsewhere many share an append. */
+  get overlap(): number {
+    return this.#fileSystem.hasLeases || this.#bytesUnderWay >= bytesAhead ? 1 : batchesAhead
+  }
+
   /** Rejects CONNECTION while HDFS cannot be reached. */
   async start(): Promise<void> {
     await this.#fileSystem.status(this.#root)
@@ -270,8 +280,10 @@ class HdfsSink implements Sink {
     if (this.#options['hdfs.fileType'] === 'SequenceFile') checkKeys(batch)
     const shares = this.#pattern.partition(batch, this.#context.clock.now())
     const evicted: Promise<void>[] = []
+    this.#bytesUnderWay += batch.bodyBytes
     const writes = shares.map((share) => this.#bucket(share, evicted).write(share.batch))
     const results = await Promise.allSettled([...writes, ...evicted])
+    this.#bytesUnderWay -= batch.bodyBytes
     const failed = results.find((result) => result.status === 'rejected')
     if (failed) throw failed.reason
   }

@@ -257,6 +257,33 @@ describe('the HDFS sink on WebHDFS', () => {
     assert.ok(found(root).every((path) => !path.endsWith('.tmp')))
   })
 
+  it('puts the batches that wait for an append into one, and answers each', async () => {
+    const root = await open()
+    await sink.write(bodies('one'))
+    const before = fake.calls.length
+    await Promise.all([sink.write(bodies('two')), sink.write(bodies('three')), sink.write(bodies('four', 'five'))])
+    const appends = fake.calls.slice(before).filter((call) => /APPEND .* data$/.test(call))
+    assert.equal(appends.length, 1)
+    await sink.stop?.()
+    assert.equal(fake.contentOf(`${root}/FlumeData.${startMs + 1}`), 'one\ntwo\nthree\nfour\nfive\n')
+  })
+
+  it('rejects what waits behind a failed append, so that nothing overtakes it', async () => {
+    const root = await open()
+    await sink.write(bodies('one'))
+    fake.fail('APPEND', 'data', { kind: 'torn', bytes: 2 })
+    const writes = ['two', 'three', 'four'].map((text) => sink.write(bodies(text)))
+    const results = await Promise.allSettled(writes)
+    assert.deepEqual(
+      results.map(({ status }) => status),
+      ['rejected', 'rejected', 'rejected'],
+    )
+    await sink.write(bodies('two', 'three', 'four'))
+    await sink.stop?.()
+    const contents = found(root).map((path) => fake.contentOf(path))
+    assert.equal(contents.join(''), 'one\ntwo\nthree\nfour\n')
+  })
+
   it('goes on with a new file at once while a dead writer’s lease holds the old one', async () => {
     const root = await open()
     await sink.write(bodies('one'))
