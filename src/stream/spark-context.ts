@@ -45,6 +45,8 @@ export class SparkContext implements RddContext {
   readonly applicationId: string
   readonly version = sparkVersion
   readonly isLocal = true
+  /** Where the streaming page of the running job is; undefined while there is none. */
+  uiWebUrl: string | undefined
   readonly defaultParallelism: number
   readonly hasSetParallelism: boolean
   readonly runner: Runner

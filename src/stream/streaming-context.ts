@@ -17,6 +17,8 @@ import type { InputNode, Node } from './graph/node.ts'
 import { tellStarted } from './launch.ts'
 import { TransformNode } from './op/transform.ts'
 import { UnionNode } from './op/union.ts'
+import { applicationOf } from './page/application.ts'
+import { StreamingPage } from './page/streaming-page.ts'
 import type { RDD } from './rdd/rdd.ts'
 import { FileNode, readRecords } from './receiver/file.ts'
 import { ReceiverGroup, withLimit } from './receiver/group.ts'
@@ -76,6 +78,7 @@ interface Running {
   readonly scheduler: JobScheduler
   readonly receivers: ReceiverGroup
   readonly checkpointer: Checkpointer | undefined
+  readonly page: Promise<StreamingPage | undefined>
   readonly release: () => void
 }
 
@@ -98,12 +101,12 @@ function refuseUnsupported(conf: SparkConf): void {
   throw new FlumeError('UNSUPPORTED', `${wanted.join(', ')}: not there yet`, { hint: 'take the setting out' })
 }
 
-/** Settings that jobs carry along and that do nothing yet: a job can do without them, and should know. */
+/** Settings that jobs carry along and that do nothing: a job can do without them, and should know. */
 function warnOfIdle(conf: SparkConf, logger: Logger): void {
-  for (const key of ['spark.ui.enabled', 'spark.ui.port', 'spark.eventLog.enabled']) {
-    const wanted = conf.getOption(key)
-    if (wanted !== undefined && wanted !== 'false')
-      logger.warn(`${key} has no effect: there is no streaming page or event log yet`)
+  if (conf.getBoolean('spark.eventLog.enabled', false)) {
+    logger.warn(
+      'spark.eventLog.enabled has no effect: there is no event log; the streaming page has REST paths and gauges',
+    )
   }
 }
 
@@ -390,11 +393,13 @@ export class StreamingContext implements StreamContext {
     const checkpointer = this.#openCheckpointer(operators, logs)
     active = { context: this, startedAt: callSite('start').short }
     this.#state = 'ACTIVE'
+    const page = this.#openPage()
     this.#running = {
       generator,
       scheduler,
       receivers,
       checkpointer,
+      page,
       release: this.#holdsProcess ? keepAlive() : () => undefined,
     }
     this.#bus.post((listener) => listener.onStreamingStarted?.({ time: clock.now() }))
@@ -407,12 +412,38 @@ export class StreamingContext implements StreamContext {
       tellStarted()
       logger.info(`StreamingContext started: batches of ${graph.batchMs} ms`, { name: sparkContext.appName })
       await inputs
+      await page
     }
     // A job that ends before its first batch is done goes on from its start.
     if (!this.#resumed) checkpointer?.first()
     const started = this.#resumed ? this.#recoverBlocks(this.#resumed, operators, logs).then(begin) : begin()
     started.catch((error) => this.#termination.fail(asError(error)))
     return started
+  }
+
+  /** The page on port 4040. A job that moves its clock by hand is a test: it has one where it asks for it. */
+  async #openPage(): Promise<StreamingPage | undefined> {
+    const { clock, logger } = this.sparkContext
+    const conf = this.sparkContext.getConf()
+    if (!conf.getBoolean('spark.ui.enabled', this.#holdsProcess)) return undefined
+    try {
+      const page = await StreamingPage.open({
+        application: applicationOf(this.sparkContext),
+        progress: this.progress,
+        host: conf.get('spark.driver.bindAddress', '127.0.0.1'),
+        port: conf.getInt('spark.ui.port', 4040),
+        retries: conf.getInt('spark.port.maxRetries', 16),
+        clock,
+        logger,
+      })
+      this.sparkContext.uiWebUrl = page.address
+      logger.info(`streaming page: ${page.address}/streaming/`)
+      return page
+    } catch (error) {
+      // A job is worth more than its page.
+      logger.warn(`there is no streaming page: ${explain(error)}`)
+      return undefined
+    }
   }
 
   /** B138. */
@@ -545,6 +576,8 @@ export class StreamingContext implements StreamContext {
       await running.checkpointer?.finish()
     } finally {
       await this.#bus.stop()
+      this.sparkContext.uiWebUrl = undefined
+      await (await running.page)?.close()
       running.release()
       this.#end()
       logger.info('StreamingContext stopped')

@@ -100,7 +100,11 @@ export default function (ssc: StreamingContext, args: string[]): void {
     'x',
     '--y',
   )
-  assert.equal(stdout, `["mine","local[2]","from-file","from-option",["x","--y"],["x","--y"]]\n0 [ 'HELLO' ]\n`)
+  // On a slow machine the next batch has begun when the first one stops the job.
+  assert.equal(
+    stdout.replace(/(0 \[\]\n)+$/, ''),
+    `["mine","local[2]","from-file","from-option",["x","--y"],["x","--y"]]\n0 [ 'HELLO' ]\n`,
+  )
   assert.equal(code, 0)
 })
 

@@ -373,13 +373,15 @@ describe('the life of a context', () => {
     })
   }
 
-  test('settings of the page that is not there yet are named in a warning, unless they turn it off', () => {
+  test('an event log that is asked for, and is not there, is named in a warning', () => {
     const logger = new RecordingLogger()
-    const conf = new SparkConf(false).setAppName('page').set('spark.ui.port', '4041').set('spark.ui.enabled', 'false')
+    const conf = new SparkConf(false).setAppName('log').set('spark.eventLog.enabled', 'true')
     new StreamingContext(conf, Seconds(1), { clock: new ManualClock(), logger })
     assert.deepEqual(
       logger.lines.filter((line) => line.startsWith('warn')),
-      ['warn: spark.ui.port has no effect: there is no streaming page or event log yet'],
+      [
+        'warn: spark.eventLog.enabled has no effect: there is no event log; the streaming page has REST paths and gauges',
+      ],
     )
   })
 
