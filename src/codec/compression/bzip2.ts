@@ -274,9 +274,39 @@ export function bzip2Uncompress(data: Uint8Array, bytesMax: number): Buffer {
   return Buffer.concat(parts, total)
 }
 
-/** Where the bzip2 stream that begins at `from` ends. Rejects INVALID_DATA for one that is cut off or damaged. */
-export function bzip2End(data: Uint8Array, from: number, bytesMax: number): number {
-  return readStream(data, from, bytesMax).end
+/**
+ * Where the bzip2 stream that begins at `from` ends, undefined when the bytes end first: behind the mark of the end, which may
+ * begin at any bit, and a checksum, where another stream begins or nothing does. What lies between is not looked at. Throws
+ * INVALID_DATA where no stream begins.
+ */
+export function bzip2End(data: Uint8Array, from: number): number | undefined {
+  const head = Buffer.from('BZh')
+  for (let i = 0; i < head.length && from + i < data.length; i++) {
+    if (data[from + i] !== head[i]) throw broken('it does not begin with BZh')
+  }
+  for (let at = from + 4; at + 10 <= data.length; at++) {
+    const shifts = endShifts[data[at + 2] as number] as number
+    for (let shift = 0; shifts >>> shift > 0; shift++) {
+      if (!((shifts >>> shift) & 1)) continue
+      const input = new BitReader(data, at)
+      input.read(shift)
+      if (input.read(24) !== endMagicHigh || input.read(24) !== endMagicLow) continue
+      if (8 * (data.length - input.nextByte) < 32 - input.bitsLeft) return undefined
+      input.read32()
+      const end = input.nextByte
+      let isEnd = true
+      for (let i = 0; i < head.length && end + i < data.length; i++) isEnd &&= data[end + i] === head[i]
+      if (isEnd) return end
+    }
+  }
+  return undefined
+}
+
+/** For the third byte of what may be the mark of the end: the bits at which the mark may begin in the first. */
+const endShifts = new Uint8Array(256)
+for (let shift = 0; shift < 8; shift++) {
+  const byte = Math.floor((endMagicHigh * 2 ** 24 + endMagicLow) / 2 ** (24 + shift)) % 256
+  endShifts[byte] = (endShifts[byte] as number) | (1 << shift)
 }
 
 function readStream(
@@ -576,6 +606,11 @@ class BitReader {
   /** Place of the first byte of which nothing was read. */
   get nextByte(): number {
     return this.#at
+  }
+
+  /** Bits of the byte before that are not read yet. */
+  get bitsLeft(): number {
+    return this.#bits
   }
 
   /** The next bits as a number, 24 at most. */

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { bzip2Compress, bzip2End, bzip2Uncompress } from '../../../src/codec/compression/bzip2.ts'
 import { FlumeError } from '../../../src/core/error.ts'
+import { fuzzRuns } from '../../support/fuzz-runs.ts'
 import { logLines } from '../../support/log-lines.ts'
 
 const plenty = 2 ** 26
@@ -44,14 +45,14 @@ for (const [what, data] of samples) {
   test(`${what} comes back as it was`, () => {
     const packed = bzip2Compress(data)
     assert.ok(bzip2Uncompress(packed, plenty).equals(data))
-    assert.equal(bzip2End(packed, 0, plenty), packed.length)
+    assert.equal(bzip2End(packed, 0), packed.length)
   })
 }
 
 test('streams that lie one behind the other are read as one', () => {
   const [first, second] = [bzip2Compress(Buffer.from('one ')), bzip2Compress(Buffer.from('two'))]
   assert.equal(bzip2Uncompress(Buffer.concat([first, second]), plenty).toString(), 'one two')
-  assert.equal(bzip2End(Buffer.concat([first, second]), 0, plenty), first.length)
+  assert.equal(bzip2End(Buffer.concat([first, second]), 0), first.length)
 })
 
 test('log lines become less than a third', () => {
@@ -75,11 +76,23 @@ test('more than is allowed is refused', () => {
   assert.equal(bzip2Uncompress(packed, 1000).length, 1000)
 })
 
-test('every cut, and every bit that is turned, is found out', () => {
+test('the end of a stream is found at every bit, and not before it is there', () => {
+  for (let bytes = 0; bytes < 60; bytes++) {
+    const packed = bzip2Compress(logLines(bytes))
+    for (let length = 0; length < packed.length; length++) {
+      assert.equal(bzip2End(packed.subarray(0, length), 0), undefined)
+    }
+    assert.equal(bzip2End(packed, 0), packed.length)
+    assert.equal(bzip2End(Buffer.concat([packed, Buffer.from('BZ')]), 0), packed.length)
+  }
+  assert.throws(() => bzip2End(Buffer.from('BZip'), 0), { code: 'INVALID_DATA' })
+})
+
+test('every cut is found out, and every bit that is turned', () => {
   const data = logLines(3000)
   const packed = bzip2Compress(data)
   for (let length = 0; length < packed.length; length += 7) {
-    assert.throws(() => bzip2End(packed.subarray(0, length), 0, plenty), { code: 'INVALID_DATA' })
+    assert.throws(() => bzip2Uncompress(packed.subarray(0, length), plenty), { code: 'INVALID_DATA' })
   }
   for (let bit = 0; bit < 8 * packed.length; bit += 11) {
     const damaged = Buffer.from(packed)
@@ -91,4 +104,32 @@ test('every cut, and every bit that is turned, is found out', () => {
       assert.ok(error instanceof FlumeError, String(error))
     }
   }
+})
+
+test('random bytes in any place end in an error of ours or in data', () => {
+  const seeds = [
+    bzip2Compress(logLines(300)),
+    bzip2Compress(Buffer.from('aaaaaaaaaabbbbb')),
+    bzip2Compress(Buffer.alloc(0)),
+  ]
+  fc.assert(
+    fc.property(
+      fc.constantFrom(...seeds),
+      fc.nat(),
+      fc.uint8Array({ maxLength: 6 }),
+      fc.nat(6),
+      (seed, place, bytes, drop) => {
+        const at = place % seed.length
+        const fuzzed = Buffer.concat([seed.subarray(0, at), bytes, seed.subarray(at + drop)])
+        for (const decode of [() => bzip2Uncompress(fuzzed, 100_000), () => bzip2End(fuzzed, 0)]) {
+          try {
+            decode()
+          } catch (error) {
+            assert.ok(error instanceof FlumeError, String(error))
+          }
+        }
+      },
+    ),
+    { numRuns: fuzzRuns(3000) },
+  )
 })

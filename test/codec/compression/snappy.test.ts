@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { snappyCompress, snappyUncompress } from '../../../src/codec/compression/snappy.ts'
+import { FlumeError } from '../../../src/core/error.ts'
+import { fuzzRuns } from '../../support/fuzz-runs.ts'
 import { logLines } from '../../support/log-lines.ts'
 
 const plenty = 2 ** 26
@@ -68,6 +70,28 @@ test('more than is allowed is refused before room is made for it', () => {
   const packed = snappyCompress(Buffer.alloc(1000))
   assert.throws(() => snappyUncompress(packed, 999), { code: 'LIMIT' })
   assert.equal(snappyUncompress(packed, 1000).length, 1000)
+})
+
+test('random bytes in any place end in an error of ours or in data', () => {
+  const seeds = [snappyCompress(logLines(300)), snappyCompress(Buffer.alloc(200, 1)), snappyCompress(noise(70))]
+  fc.assert(
+    fc.property(
+      fc.constantFrom(...seeds),
+      fc.nat(),
+      fc.uint8Array({ maxLength: 6 }),
+      fc.nat(6),
+      (seed, place, bytes, drop) => {
+        const at = place % seed.length
+        const fuzzed = Buffer.concat([seed.subarray(0, at), bytes, seed.subarray(at + drop)])
+        try {
+          assert.ok(snappyUncompress(fuzzed, 100_000).length <= 100_000)
+        } catch (error) {
+          assert.ok(error instanceof FlumeError, String(error))
+        }
+      },
+    ),
+    { numRuns: fuzzRuns(3000) },
+  )
 })
 
 function noise(length: number): Buffer {
