@@ -19,6 +19,8 @@ import { loadBalance } from './processor/load-balance.ts'
 import { loadBalancing } from './selector/load-balancing.ts'
 import { multiplexing } from './selector/multiplexing.ts'
 import { replicating } from './selector/replicating.ts'
+import { avroEvent } from './serializer/avro-event.ts'
+import { avroEventSerializer } from './serializer/avro-event-serializer.ts'
 import { headerAndText } from './serializer/header-and-text.ts'
 import { text } from './serializer/text.ts'
 import { avro as avroSink } from './sink/avro.ts'
@@ -85,6 +87,8 @@ export const components: readonly ComponentSpec[] = [
   failover,
   loadBalance,
   // serializers
+  avroEvent,
+  avroEventSerializer,
   headerAndText,
   text,
   // deserializers

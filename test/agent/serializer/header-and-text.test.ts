@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Serializer } from '../../../src/agent/contract.ts'
 import { headerAndText } from '../../../src/agent/serializer/header-and-text.ts'
+import type { EventLines } from '../../../src/codec/event-lines.ts'
 import { EventBatch } from '../../../src/core/event-batch.ts'
-import { silentLogger } from '../../../src/monitor/logger.ts'
+import { sinkContext } from '../../support/sink-context.ts'
 
 function encode(batch: EventBatch, appendNewline = true): string {
-  const serializer = headerAndText.create({ appendNewline } as never, { log: silentLogger }) as Serializer
+  const serializer = headerAndText.create({ appendNewline } as never, sinkContext()) as EventLines
   return Buffer.from(serializer.encode(batch)).toString()
 }
 
