@@ -4,6 +4,8 @@ import { env } from './config-filter/env.ts'
 import { external } from './config-filter/external.ts'
 import { file as fileFilter } from './config-filter/file.ts'
 import type { ComponentSpec } from './contract.ts'
+import { avro as avroDeserializer } from './deserializer/avro.ts'
+import { blob } from './deserializer/blob.ts'
 import { line } from './deserializer/line.ts'
 import { host } from './interceptor/host.ts'
 import { regexExtractor } from './interceptor/regex-extractor.ts'
@@ -92,6 +94,8 @@ export const components: readonly ComponentSpec[] = [
   headerAndText,
   text,
   // deserializers
+  avroDeserializer,
+  blob,
   line,
   // config filters
   env,
