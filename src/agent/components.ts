@@ -4,6 +4,8 @@ import { env } from './config-filter/env.ts'
 import { external } from './config-filter/external.ts'
 import { file as fileFilter } from './config-filter/file.ts'
 import type { ComponentSpec } from './contract.ts'
+import { avro as avroDeserializer } from './deserializer/avro.ts'
+import { blob } from './deserializer/blob.ts'
 import { line } from './deserializer/line.ts'
 import { host } from './interceptor/host.ts'
 import { regexExtractor } from './interceptor/regex-extractor.ts'
@@ -19,6 +21,8 @@ import { loadBalance } from './processor/load-balance.ts'
 import { loadBalancing } from './selector/load-balancing.ts'
 import { multiplexing } from './selector/multiplexing.ts'
 import { replicating } from './selector/replicating.ts'
+import { avroEvent } from './serializer/avro-event.ts'
+import { avroEventSerializer } from './serializer/avro-event-serializer.ts'
 import { headerAndText } from './serializer/header-and-text.ts'
 import { text } from './serializer/text.ts'
 import { avro as avroSink } from './sink/avro.ts'
@@ -85,9 +89,13 @@ export const components: readonly ComponentSpec[] = [
   failover,
   loadBalance,
   // serializers
+  avroEvent,
+  avroEventSerializer,
   headerAndText,
   text,
   // deserializers
+  avroDeserializer,
+  blob,
   line,
   // config filters
   env,

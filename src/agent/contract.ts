@@ -1,6 +1,6 @@
 import type { Charset } from '../codec/charset.ts'
 import type { Clock } from '../core/clock.ts'
-import type { EventBatch } from '../core/event-batch.ts'
+import type { EventBatch, HeaderColumn } from '../core/event-batch.ts'
 import type { Random } from '../core/random.ts'
 import type { ChannelCounters, SinkCounters, SourceCounters } from '../monitor/counters.ts'
 import type { Logger } from '../monitor/logger.ts'
@@ -210,13 +210,20 @@ export interface Selector {
 export interface Serializer {
   /** Bytes at the start of a new file. */
   begin(): Uint8Array
-  /** The batch's bytes; one allocation at most, none where ranges serve. */
-  encode(batch: EventBatch): Uint8Array
+  /** The batch's bytes; one allocation at most, none where ranges serve. The next call comes when this one is settled. */
+  encode(batch: EventBatch): Uint8Array | Promise<Uint8Array>
   /** Bytes at the end of a file that is closed in order. */
   end(): Uint8Array
   /** True when `encode` after reopening an existing file would continue it correctly. */
   readonly appendable: boolean
+  /**
+   * What must be the same for all events of a file, such as their schema: a new file is begun where it changes. Asked of
+   * any serializer of the sink, before files are chosen.
+   */
+  fileKeys?(batch: EventBatch): HeaderColumn
 }
+
+export type SerializerContext = Pick<ComponentContext, 'clock' | 'random' | 'log' | 'settings'>
 
 /** Cuts a file's bytes into events. */
 export interface Deserializer {
@@ -343,7 +350,7 @@ export interface SinkProcessorSpec<S extends OptionTable = OptionTable> extends 
 
 export interface SerializerSpec<S extends OptionTable = OptionTable> extends SpecBase<S> {
   readonly kind: 'serializer'
-  create(options: Options<S>, context: { readonly log: Logger }): Serializer | Promise<Serializer>
+  create(options: Options<S>, context: SerializerContext): Serializer | Promise<Serializer>
 }
 
 export interface DeserializerSpec<S extends OptionTable = OptionTable> extends SpecBase<S> {

@@ -41,6 +41,15 @@ export class AvroReader {
     return this.#longSlow()
   }
 
+  /** Steps over a zig-zag number, of any size that 64 bits have. */
+  skipNumber(): void {
+    for (let i = 0; i < varintBytesMax; i++) {
+      if (this.at >= this.end) throw this.#broken('a number is cut off')
+      if ((this.bytes[this.at++] as number) < 0x80) return
+    }
+    throw this.#broken('a number has more than 64 bits')
+  }
+
   /** A length or count that is not negative. */
   length(what: string): number {
     const length = this.long()

@@ -44,20 +44,16 @@ export function readEvent(reader: AvroReader): EventBatch {
 /** The batch as an array of events. */
 export function writeEvents(writer: AvroWriter, batch: EventBatch): void {
   if (batch.count > 0) {
-    const headers = new HeaderWriter(batch)
+    const events = new EventWriter(batch)
     writer.long(batch.count)
-    for (let i = 0; i < batch.count; i++) {
-      headers.write(writer, i)
-      writer.data(batch.body, batch.starts[i] as number, batch.ends[i] as number)
-    }
+    for (let i = 0; i < batch.count; i++) events.write(writer, i)
   }
   writer.long(0)
 }
 
 /** Event `index` of the batch. */
 export function writeEvent(writer: AvroWriter, batch: EventBatch, index: number): void {
-  new HeaderWriter(batch).write(writer, index)
-  writer.data(batch.body, batch.starts[index] as number, batch.ends[index] as number)
+  new EventWriter(batch).write(writer, index)
 }
 
 /** About how many bytes `writeEvents` will need; a hint for the writer's first buffer. */
@@ -70,18 +66,21 @@ export function eventsBytesHint(batch: EventBatch): number {
   return batch.bodyBytes + batch.count * perEvent + 16
 }
 
-/** The maps of a batch: headers with one text for all events are counted once. */
-class HeaderWriter {
+/** Writes the events of a batch one by one; headers with one text for all events are counted once. */
+export class EventWriter {
+  readonly #batch: EventBatch
   readonly #names: readonly string[]
   readonly #columns: readonly HeaderColumn[]
   readonly #shared: number
 
   constructor(batch: EventBatch) {
+    this.#batch = batch
     this.#names = [...batch.headers.keys()]
     this.#columns = [...batch.headers.values()]
     this.#shared = this.#columns.reduce<number>((count, column) => count + (typeof column === 'string' ? 1 : 0), 0)
   }
 
+  /** Event `index`: its map and its body. */
   write(writer: AvroWriter, index: number): void {
     const columns = this.#columns
     let present = this.#shared
@@ -98,6 +97,8 @@ class HeaderWriter {
       }
     }
     writer.long(0)
+    const { body, starts, ends } = this.#batch
+    writer.data(body, starts[index] as number, ends[index] as number)
   }
 }
 

@@ -1,4 +1,6 @@
+import { compressWith, type HadoopCodec } from '../../../codec/compression/hadoop.ts'
 import {
+  encodeSequenceBlocks,
   encodeSequenceRecords,
   type SequenceFormat,
   sequenceFileHeader,
@@ -7,27 +9,38 @@ import {
 import type { Random } from '../../../core/random.ts'
 import { type Clock, type EventBatch, FlumeError, type Serializer } from '../../contract.ts'
 
-/** One SequenceFile: the key is the event's `timestamp` header, else the time of writing; the value is its body (H-23). */
+/**
+ * One SequenceFile: the key is the event's `timestamp` header, else the time of writing; the value is its body (H-23). With a
+ * codec it is compressed in blocks, of which one ends with each batch.
+ */
 export class SequenceSerializer implements Serializer {
   readonly appendable = true
   readonly #format: SequenceFormat
   readonly #clock: Clock
   readonly #sync: Uint8Array
+  readonly #codec: HadoopCodec | undefined
   #sinceMarkBytes = 0
 
-  constructor(format: SequenceFormat, clock: Clock, random: Random) {
+  constructor(format: SequenceFormat, clock: Clock, random: Random, codec?: HadoopCodec) {
     this.#format = format
+    this.#codec = codec
     this.#clock = clock
     this.#sync = Uint8Array.from({ length: syncLength }, () => Math.floor(random() * 256))
   }
 
   begin(): Uint8Array {
-    const header = sequenceFileHeader(this.#format, this.#sync)
+    const header = sequenceFileHeader(this.#format, this.#sync, this.#codec?.className)
     this.#sinceMarkBytes = header.length
     return header
   }
 
-  encode(batch: EventBatch): Uint8Array {
+  encode(batch: EventBatch): Uint8Array | Promise<Uint8Array> {
+    const codec = this.#codec
+    if (codec) {
+      return encodeSequenceBlocks(batch, this.#keys(batch), this.#format, this.#sync, (data) =>
+        compressWith(codec, data),
+      )
+    }
     const records = encodeSequenceRecords(batch, this.#keys(batch), this.#format, this.#sync, this.#sinceMarkBytes)
     // Every batch ends with a mark.
     this.#sinceMarkBytes = 0

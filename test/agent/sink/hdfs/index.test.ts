@@ -477,7 +477,13 @@ describe('the HDFS sink’s options', () => {
     )
   const cases: [texts: Record<string, string>, findings: string[]][] = [
     [{}, []],
-    [{ 'hdfs.fileType': 'CompressedStream', 'hdfs.codeC': 'gzip' }, ['error hdfs.fileType', 'error hdfs.codeC']],
+    [{ 'hdfs.fileType': 'CompressedStream', 'hdfs.codeC': 'gzip' }, []],
+    [{ 'hdfs.codeC': 'BZip2Codec' }, []],
+    [{ 'hdfs.fileType': 'CompressedStream' }, ['error hdfs.codeC']],
+    [{ 'hdfs.fileType': 'CompressedStream', 'hdfs.codeC': 'none' }, ['error hdfs.codeC']],
+    [{ 'hdfs.fileType': 'DataStream', 'hdfs.codeC': 'gzip' }, ['error hdfs.codeC']],
+    [{ 'hdfs.codeC': 'lzop' }, ['error hdfs.codeC']],
+    [{ 'hdfs.codeC': 'rar' }, ['error hdfs.codeC']],
     [{ 'hdfs.codeC': 'None' }, []],
     [
       { 'hdfs.kerberosPrincipal': 'x', 'hdfs.kerberosKeytab': 'y' },
