@@ -3,6 +3,7 @@ import type { SinkCounters } from '../../monitor/counters.ts'
 import type { Logger } from '../../monitor/logger.ts'
 import type { Severity } from '../../spec/finding.ts'
 import { count, millis, type Options, parsed, seconds } from '../../spec/option.ts'
+import { FlumeClient } from './flume-client.ts'
 import { FlumeSender } from './flume-sender.ts'
 
 const timeoutMsDefault = 20_000
@@ -65,16 +66,24 @@ export function createSender(
   values: SenderValues & { readonly hostname: string; readonly port: number },
   context: { readonly clock: Clock; readonly counters: SinkCounters; readonly log: Logger },
 ): FlumeSender {
-  return new FlumeSender({
-    host: values.hostname,
-    port: values.port,
+  const { hostname: host, port } = values
+  const { clock, counters, log } = context
+  const connection = {
+    host,
+    port,
+    clock,
     connectTimeoutMs: timeout(values['connect-timeout']),
     requestTimeoutMs: timeout(values['request-timeout']),
     deflateLevel: values['compression-type'] === 'deflate' ? values['compression-level'] : undefined,
+  }
+  return new FlumeSender({
+    host,
+    port,
+    connect: (signal) => FlumeClient.connect({ ...connection, signal }),
     resetIntervalMs: values['reset-connection-interval'] * 1000,
-    clock: context.clock,
-    counters: context.counters,
-    log: context.log,
+    clock,
+    counters,
+    log,
   })
 }
 
