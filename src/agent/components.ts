@@ -31,6 +31,7 @@ import { hdfs } from './sink/hdfs/index.ts'
 import { logger } from './sink/logger.ts'
 import { nullSink } from './sink/null.ts'
 import { sparkReceiver } from './sink/spark-receiver.ts'
+import { thrift as thriftSink } from './sink/thrift.ts'
 import { avro as avroSource } from './source/avro.ts'
 import { exec } from './source/exec.ts'
 import { flumeSource } from './source/flume-source/index.ts'
@@ -38,12 +39,14 @@ import { http } from './source/http.ts'
 import { multiportSyslogTcp } from './source/multiport-syslogtcp.ts'
 import { netcat } from './source/netcat.ts'
 import { netcatUdp } from './source/netcatudp.ts'
+import { scribe } from './source/scribe.ts'
 import { seq } from './source/seq.ts'
 import { spooldir } from './source/spooldir/index.ts'
 import { stress } from './source/stress.ts'
 import { syslogTcp } from './source/syslogtcp.ts'
 import { syslogUdp } from './source/syslogudp.ts'
 import { taildir } from './source/taildir/index.ts'
+import { thrift as thriftSource } from './source/thrift.ts'
 
 /** Every component there is. Adding one adds one line. */
 export const components: readonly ComponentSpec[] = [
@@ -55,12 +58,14 @@ export const components: readonly ComponentSpec[] = [
   multiportSyslogTcp,
   netcat,
   netcatUdp,
+  scribe,
   seq,
   spooldir,
   stress,
   syslogTcp,
   syslogUdp,
   taildir,
+  thriftSource,
   // channels
   fileChannel,
   memory,
@@ -84,6 +89,7 @@ export const components: readonly ComponentSpec[] = [
   logger,
   nullSink,
   sparkReceiver,
+  thriftSink,
   // sink processors
   defaultProcessor,
   failover,

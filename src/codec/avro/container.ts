@@ -9,7 +9,8 @@ import { FlumeError } from '../../core/error.ts'
 import { bzip2Compress, bzip2Uncompress } from '../compression/bzip2.ts'
 import { snappyCompress, snappyUncompress } from '../compression/snappy.ts'
 import { hasZstd, uncompressError, zstdCompress, zstdHint, zstdUncompress } from '../compression/zstd.ts'
-import { AvroReader, AvroWriter, asBuffer } from './binary.ts'
+import { asBuffer } from '../text-range.ts'
+import { AvroReader, AvroWriter } from './binary.ts'
 
 export const containerMagic = Buffer.from('Obj\x01', 'latin1')
 export const containerSyncBytes = 16

@@ -3,7 +3,7 @@
 //   sequence := token (literals << 4 | match length − 4), more of the literals' length, literals, uint16 offset, more of the match's length
 //   more     := 255 …, a byte below 255, when the four bits are all ones
 // The last sequence is literals only, at least five; no match begins in the last twelve bytes.
-import { asBuffer } from '../avro/binary.ts'
+import { asBuffer } from '../text-range.ts'
 
 const hashBits = 14
 const offsetMax = 65_535

@@ -6,7 +6,7 @@
 //              2: (n-1) << 2 | 2, uint16 offset                        n = 1…64
 //              3: (n-1) << 2 | 3, uint32 offset
 import { FlumeError } from '../../core/error.ts'
-import { asBuffer } from '../avro/binary.ts'
+import { asBuffer } from '../text-range.ts'
 
 /** Copies reach back within a block of this size, so that two bytes hold every offset. */
 const blockBytes = 65_536

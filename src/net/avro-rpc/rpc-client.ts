@@ -8,7 +8,7 @@ import { count, type Options } from '../../spec/option.ts'
 import { readOptions } from '../../spec/read.ts'
 import { clientTlsOptions, tlsProblems } from '../../spec/tls-options.ts'
 import type { EventSender } from './flume-sender.ts'
-import { createHostSender, hostOptions, hostProblems } from './host-options.ts'
+import { createHostSender, hasOneHost, hostOptions, hostProblems } from './host-options.ts'
 import { senderBatchSize, senderOptions, senderProblems } from './sender-options.ts'
 
 /** Every property that Flume's RPC clients read (flume-components §12). */
@@ -54,14 +54,14 @@ export interface RpcClientParts {
 }
 
 /**
- * A client for these properties. With `client.type = default` it is connected when this resolves, as in Flume; clients
+ * A client for these properties. With `client.type` `default` or `thrift` it is connected when this resolves; clients
  * of several hosts connect when they have something to send. Rejects USAGE for properties that are wrong, all of them
  * in one message, CONNECTION or TIMEOUT when the host cannot be reached.
  */
 export async function openRpcClient(properties: RpcClientProperties, parts: RpcClientParts): Promise<RpcClient> {
   const values = readProperties(properties, parts.log)
   const sender = createHostSender(values, { ...parts, counters: new SinkCounters() })
-  const isSingle = /default$|nettyavrorpcclient$/i.test(values['client.type'].trim())
+  const isSingle = hasOneHost(values)
   const client = new SendingClient(sender, senderBatchSize(values), isSingle)
   if (!isSingle) return client
   try {

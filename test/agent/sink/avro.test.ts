@@ -13,6 +13,7 @@ import { readOptions } from '../../support/read-options.ts'
 import { listenRpc } from '../../support/rpc.ts'
 import { sinkContext } from '../../support/sink-context.ts'
 import { type PlainEvent, plainEvents } from '../../support/source-context.ts'
+import { protocols, thriftAgent } from '../../support/thrift.ts'
 import { until } from '../../support/until.ts'
 
 /** A receiving agent that answers what it is told and keeps what it gets. */
@@ -169,7 +170,11 @@ test('what Flume replaces by a default is a warning, and the default is used', a
 
 test('what is not there yet is an error, what has no effect a note; nothing is silent', () => {
   assert.deepEqual(check({ ssl: 'true' }), [['ssl', undefined]])
-  assert.deepEqual(check({ 'client.type': 'thrift' }), [['client.type', undefined]])
+  assert.deepEqual(check({ 'client.type': 'kerberos' }), [['client.type', undefined]])
+  assert.deepEqual(check({ protocol: 'binary', maxConnections: '5' }), [
+    ['protocol', 'note'],
+    ['maxConnections', 'note'],
+  ])
   assert.deepEqual(check({ 'client.type': 'DEFAULT' }), [])
   assert.deepEqual(
     check({ maxIoWorkers: '2', 'host-selector': 'random', backoff: 'true' }).map(([, severity]) => severity),
@@ -187,6 +192,31 @@ test('several hosts are checked: each needs an address, and a client that uses t
   assert.deepEqual(below({}), [['hosts.h2', undefined]])
   assert.deepEqual(below({ h2: 'other' }), [['hosts.h2', undefined]])
   assert.deepEqual(check({ 'client.type': 'default_loadbalance' }), [['hosts', undefined]])
+})
+
+for (const protocol of protocols) {
+  test(`client.type thrift speaks to a Thrift source, ${protocol}`, async () => {
+    const agent = await thriftAgent(protocol)
+    const { sink, counters } = await sinkTo(agent.listener.port, { 'client.type': 'Thrift', protocol })
+    await sink.start?.()
+    await sink.write(batch)
+    assert.deepEqual(agent.events, plainEvents(batch))
+    assert.equal(counters.connectionCreated, 1)
+    await sink.stop?.()
+    await agent.listener.close()
+  })
+}
+
+test('client.type thrift: what its client does not read is a note, an unknown protocol a warning', () => {
+  const thrift = { 'client.type': 'thrift' }
+  assert.deepEqual(check(thrift), [])
+  assert.deepEqual(check({ ...thrift, protocol: 'Compact' }), [])
+  assert.deepEqual(check({ ...thrift, 'compression-type': 'deflate', maxConnections: '2' }), [
+    ['compression-type', 'note'],
+    ['maxConnections', 'note'],
+  ])
+  assert.deepEqual(check({ ...thrift, protocol: 'json' }), [['protocol', 'warning']])
+  assert.deepEqual(check({ ...thrift, protocol: 'BINARY' }), [['protocol', 'warning']])
 })
 
 for (const type of ['default_failover', 'default_loadbalance']) {
