@@ -1,4 +1,3 @@
-import { connect, type Socket } from 'node:net'
 import { AvroReader, AvroWriter } from '../../codec/avro/binary.ts'
 import { readResult, writeCall } from '../../codec/avro/call.ts'
 import { type Frame, FrameDecoder, type FrameLimits, finishFrame, frameHeadBytes } from '../../codec/avro/frame.ts'
@@ -7,6 +6,8 @@ import type { RpcProtocol } from '../../codec/avro/protocol.ts'
 import { messageShape } from '../../codec/avro/shape.ts'
 import type { Clock, Timer } from '../../core/clock.ts'
 import { asError, FlumeError } from '../../core/error.ts'
+import { connectSocket } from '../connect.ts'
+import type { ClientTls } from '../tls/client.ts'
 import { SocketWire, type Wire, ZlibWire } from '../wire.ts'
 
 export interface RpcClientOptions extends FrameLimits {
@@ -19,6 +20,8 @@ export interface RpcClientOptions extends FrameLimits {
   readonly requestTimeoutMs?: number
   /** Compresses both directions, as the server must expect; 0 to 9, -1 for zlib's default. */
   readonly deflateLevel?: number | undefined
+  /** Speaks TLS; compression is inside it. */
+  readonly tls?: ClientTls | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -66,7 +69,8 @@ export class RpcClient {
 
   /** Connects; rejects CONNECTION or TIMEOUT (retry), or the signal's reason. */
   static async connect(protocol: RpcProtocol, options: RpcClientOptions): Promise<RpcClient> {
-    const socket = await connectSocket(options)
+    const { connectTimeoutMs = connectTimeoutMsDefault } = options
+    const socket = await connectSocket({ ...options, timeoutMs: connectTimeoutMs })
     const plain = new SocketWire(socket)
     const wire = options.deflateLevel === undefined ? plain : new ZlibWire(plain, options.deflateLevel)
     return new RpcClient(wire, protocol, options)
@@ -206,38 +210,4 @@ export class RpcClient {
     this.#pending.clear()
     return error
   }
-}
-
-function connectSocket(options: RpcClientOptions): Promise<Socket> {
-  const { host, port, clock, signal, connectTimeoutMs = connectTimeoutMsDefault } = options
-  const where = `${host}:${port}`
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(signal.reason)
-    const socket = connect({ host, port })
-    const settle = (): void => {
-      timer.cancel()
-      signal?.removeEventListener('abort', onAbort)
-      socket.off('connect', onConnect)
-      socket.off('error', onError)
-    }
-    const give = (error: unknown): void => {
-      settle()
-      socket.on('error', () => undefined)
-      socket.destroy()
-      reject(error)
-    }
-    const onAbort = (): void => give(signal?.reason)
-    const timer = clock.after(connectTimeoutMs, () =>
-      give(new FlumeError('TIMEOUT', `no connection to ${where} within ${connectTimeoutMs} ms`, { retry: true })),
-    )
-    signal?.addEventListener('abort', onAbort, { once: true })
-    const onError = (cause: Error): void =>
-      give(new FlumeError('CONNECTION', `cannot connect to ${where}`, { cause, retry: true }))
-    const onConnect = (): void => {
-      settle()
-      resolve(socket)
-    }
-    socket.on('error', onError)
-    socket.on('connect', onConnect)
-  })
 }

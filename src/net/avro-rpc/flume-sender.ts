@@ -4,6 +4,7 @@ import { FlumeError } from '../../core/error.ts'
 import type { EventBatch } from '../../core/event-batch.ts'
 import type { SinkCounters } from '../../monitor/counters.ts'
 import type { Logger } from '../../monitor/logger.ts'
+import type { ClientTls } from '../tls/client.ts'
 import { FlumeClient } from './flume-client.ts'
 
 export interface FlumeSenderOptions {
@@ -13,6 +14,7 @@ export interface FlumeSenderOptions {
   readonly requestTimeoutMs: number
   /** Undefined: no compression. */
   readonly deflateLevel: number | undefined
+  readonly tls: ClientTls | undefined
   /** A connection older than this is replaced before the next batch; 0 never. */
   readonly resetIntervalMs: number
   readonly clock: Clock
@@ -58,7 +60,7 @@ export class FlumeSender implements EventSender {
   async connect(): Promise<void> {
     if (this.#client?.usable && !this.#isOld()) return
     await this.#drop()
-    const { host, port, clock, counters, connectTimeoutMs, requestTimeoutMs, deflateLevel, log } = this.#options
+    const { host, port, clock, counters, connectTimeoutMs, requestTimeoutMs, deflateLevel, tls, log } = this.#options
     const signal = this.#stop.signal
     try {
       this.#client = await FlumeClient.connect({
@@ -68,6 +70,7 @@ export class FlumeSender implements EventSender {
         connectTimeoutMs,
         requestTimeoutMs,
         deflateLevel,
+        tls,
         signal,
       })
     } catch (error) {

@@ -3,6 +3,7 @@ import type { Random } from '../../core/random.ts'
 import type { SinkCounters } from '../../monitor/counters.ts'
 import type { Logger } from '../../monitor/logger.ts'
 import { count, flag, list, millis, type Options, prefix, text } from '../../spec/option.ts'
+import type { ClientTls } from '../tls/client.ts'
 import { BalancingSender } from './balancing-sender.ts'
 import { FailoverSender } from './failover-sender.ts'
 import type { EventSender, FlumeSender } from './flume-sender.ts'
@@ -131,6 +132,7 @@ export interface HostContext {
   readonly random: Random
   readonly counters: SinkCounters
   readonly log: Logger
+  readonly tls?: ClientTls | undefined
 }
 
 /** The sender that values without an error among their problems ask for. */

@@ -3,6 +3,7 @@ import type { SinkCounters } from '../../monitor/counters.ts'
 import type { Logger } from '../../monitor/logger.ts'
 import type { Severity } from '../../spec/finding.ts'
 import { count, millis, type Options, parsed, seconds } from '../../spec/option.ts'
+import type { ClientTls } from '../tls/client.ts'
 import { FlumeSender } from './flume-sender.ts'
 
 const timeoutMsDefault = 20_000
@@ -63,7 +64,12 @@ export function senderBatchSize(values: SenderValues): number {
 /** A sender for these options. */
 export function createSender(
   values: SenderValues & { readonly hostname: string; readonly port: number },
-  context: { readonly clock: Clock; readonly counters: SinkCounters; readonly log: Logger },
+  context: {
+    readonly clock: Clock
+    readonly counters: SinkCounters
+    readonly log: Logger
+    readonly tls?: ClientTls | undefined
+  },
 ): FlumeSender {
   return new FlumeSender({
     host: values.hostname,
@@ -72,6 +78,7 @@ export function createSender(
     requestTimeoutMs: timeout(values['request-timeout']),
     deflateLevel: values['compression-type'] === 'deflate' ? values['compression-level'] : undefined,
     resetIntervalMs: values['reset-connection-interval'] * 1000,
+    tls: context.tls,
     clock: context.clock,
     counters: context.counters,
     log: context.log,
