@@ -37,6 +37,9 @@ export interface AgentSettings {
   readonly properties: ReadonlyMap<string, string>
 }
 
+/** What is known of the agent's settings when its configuration is checked. */
+export type CheckSettings = Pick<AgentSettings, 'env' | 'properties'>
+
 interface ComponentContext {
   /** The component's name in the configuration, such as `r1`. */
   readonly name: string
@@ -287,8 +290,11 @@ interface SpecBase<S extends OptionTable> {
   readonly options: S
   /** Keys that people take for one of its options: the key as written → the option, such as `bind` → `host`. */
   readonly misnamed?: Readonly<Record<string, keyof S & string>>
-  /** Rules between options. */
-  check?(options: Options<S>): readonly OptionProblem[]
+  /**
+   * Rules between options. `settings` are there where the component would run on this machine: only then may it look at
+   * files that the options name.
+   */
+  check?(options: Options<S>, settings?: CheckSettings): readonly OptionProblem[]
   /** Where the component stands, in a few words for the start-up lines, such as `localhost:44444`. */
   describe?(options: Options<S>): string
 }

@@ -357,7 +357,11 @@ describe('properties that are wrong', () => {
       /hosts default_loadbalance needs at least two hosts/,
     ],
     ['a type there is not', properties('com.example.Mine', ['h:1']), /client\.type "com\.example\.Mine" is no client/],
-    ['TLS', properties('default', ['h:1'], { ssl: true }), /ssl TLS is not supported here yet/],
+    [
+      'a trust store that is not there',
+      properties('default', ['h:1'], { ssl: true, truststore: '/nowhere/trust.jks' }),
+      /truststore \/nowhere\/trust\.jks is not there/,
+    ],
     [
       'a selector there is not',
       properties('default_loadbalance', ['h:1', 'h:2'], { 'host-selector': 'com.example.Mine' }),

@@ -9,9 +9,10 @@ import {
 } from '../../net/avro-rpc/host-options.ts'
 import { callOptions, createSender, senderBatchSize, senderProblems } from '../../net/avro-rpc/sender-options.ts'
 import { thriftProtocolOf, thriftProtocolOption } from '../../net/thrift-rpc/protocol-option.ts'
+import { clientTls, clientTlsProblems } from '../../net/tls/client.ts'
 import { count, flag, type Options, port, seconds, text } from '../../spec/option.ts'
-import { clientTlsOptions, tlsProblems } from '../../spec/tls-options.ts'
-import { defineSink, type OptionProblem, type Sink, type SinkContext } from '../contract.ts'
+import { clientTlsOptions } from '../../spec/tls-options.ts'
+import { type CheckSettings, defineSink, type OptionProblem, type Sink, type SinkContext } from '../contract.ts'
 
 const options = {
   hostname: text({ doc: 'Host of the receiving Thrift source; with hosts, the one called h1.' }),
@@ -54,9 +55,9 @@ function receiverOf(values: ThriftOptions): HostAddress {
   return hostsOf(values, values)[0] ?? values
 }
 
-function check(values: ThriftOptions): readonly OptionProblem[] {
+function check(values: ThriftOptions, settings?: CheckSettings): readonly OptionProblem[] {
   const problems: OptionProblem[] = [
-    ...tlsProblems(values),
+    ...clientTlsProblems(values, settings),
     ...senderProblems(values),
     ...hostListProblems(values, values),
     ...thriftProtocolWarnings(values.protocol),
@@ -83,7 +84,15 @@ class ThriftSink implements Sink {
 
   constructor(values: ThriftOptions, context: SinkContext) {
     this.batchSize = senderBatchSize(values)
-    this.#sender = createSender(values, receiverOf(values), { thrift: thriftProtocolOf(values.protocol) }, context)
+    this.#sender = createSender(
+      values,
+      receiverOf(values),
+      { thrift: thriftProtocolOf(values.protocol) },
+      {
+        ...context,
+        tls: clientTls(values, context.settings),
+      },
+    )
   }
 
   start(): Promise<void> {

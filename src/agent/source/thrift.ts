@@ -3,9 +3,10 @@ import { connectionsMaxDefault, TcpListener } from '../../net/tcp-listener.ts'
 import { flumeCalls } from '../../net/thrift-rpc/flume-calls.ts'
 import { thriftProtocolOf, thriftProtocolOption, thriftProtocolProblem } from '../../net/thrift-rpc/protocol-option.ts'
 import { ThriftServer } from '../../net/thrift-rpc/server.ts'
+import { serverTls, serverTlsProblems } from '../../net/tls/server.ts'
 import { count, flag, type Options, port, text } from '../../spec/option.ts'
-import { serverTlsOptions, tlsProblems } from '../../spec/tls-options.ts'
-import { defineSource, type OptionProblem, type Source, type SourceContext } from '../contract.ts'
+import { serverTlsOptions } from '../../spec/tls-options.ts'
+import { type CheckSettings, defineSource, type OptionProblem, type Source, type SourceContext } from '../contract.ts'
 
 const options = {
   bind: text({ doc: 'Address to listen on.' }),
@@ -38,8 +39,8 @@ export const thrift = defineSource({
   create: (values, context) => new ThriftSource(values, context),
 })
 
-function check(values: ThriftOptions): readonly OptionProblem[] {
-  const problems: OptionProblem[] = [...tlsProblems(values)]
+function check(values: ThriftOptions, settings?: CheckSettings): readonly OptionProblem[] {
+  const problems: OptionProblem[] = [...serverTlsProblems(values, settings)]
   if (values.kerberos) {
     problems.push({
       option: 'kerberos',
@@ -87,6 +88,7 @@ class ThriftSource implements Source {
       clock,
       log,
       connectionsMax: this.#options['max-connections'],
+      tls: serverTls(this.#options, this.#context.settings),
       onCount: (open) => {
         counters.openConnections = open
       },

@@ -60,8 +60,7 @@ export class RpcClient {
 
   /** Connects; rejects CONNECTION or TIMEOUT (retry), or the signal's reason. */
   static async connect(protocol: RpcProtocol, options: RpcClientOptions): Promise<RpcClient> {
-    const socket = await connectSocket(options)
-    const plain = new SocketWire(socket)
+    const plain = new SocketWire(await connectSocket(options))
     const wire = options.deflateLevel === undefined ? plain : new ZlibWire(plain, options.deflateLevel)
     return new RpcClient(wire, protocol, options)
   }

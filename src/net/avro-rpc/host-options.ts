@@ -4,6 +4,7 @@ import type { SinkCounters } from '../../monitor/counters.ts'
 import type { Logger } from '../../monitor/logger.ts'
 import { count, flag, list, millis, type Options, prefix, text } from '../../spec/option.ts'
 import { thriftProtocolOf, thriftProtocolOption, thriftProtocolProblem } from '../thrift-rpc/protocol-option.ts'
+import type { ClientTls } from '../tls/client.ts'
 import { BalancingSender } from './balancing-sender.ts'
 import { FailoverSender } from './failover-sender.ts'
 import type { EventSender, FlumeSender } from './flume-sender.ts'
@@ -187,6 +188,7 @@ export interface HostContext {
   readonly random: Random
   readonly counters: SinkCounters
   readonly log: Logger
+  readonly tls?: ClientTls | undefined
 }
 
 /** The sender that values without an error among their problems ask for. */

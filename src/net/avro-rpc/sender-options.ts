@@ -5,6 +5,7 @@ import type { Logger } from '../../monitor/logger.ts'
 import type { Severity } from '../../spec/finding.ts'
 import { count, millis, type Options, parsed, seconds } from '../../spec/option.ts'
 import { ThriftFlumeClient } from '../thrift-rpc/client.ts'
+import type { ClientTls } from '../tls/client.ts'
 import { FlumeClient } from './flume-client.ts'
 import { type EventConnection, FlumeSender } from './flume-sender.ts'
 
@@ -76,12 +77,20 @@ export function avroSpeech(values: SenderValues): Speech {
   return { deflateLevel: values['compression-type'] === 'deflate' ? values['compression-level'] : undefined }
 }
 
+export interface SenderContext {
+  readonly clock: Clock
+  readonly counters: SinkCounters
+  readonly log: Logger
+  /** Speaks TLS to every receiver. */
+  readonly tls?: ClientTls | undefined
+}
+
 /** A sender for these options. */
 export function createSender(
   values: CallValues,
   { hostname: host, port }: { readonly hostname: string; readonly port: number },
   speech: Speech,
-  { clock, counters, log }: { readonly clock: Clock; readonly counters: SinkCounters; readonly log: Logger },
+  { clock, counters, log, tls }: SenderContext,
 ): FlumeSender {
   const connection = {
     host,
@@ -89,6 +98,7 @@ export function createSender(
     clock,
     connectTimeoutMs: timeout(values['connect-timeout']),
     requestTimeoutMs: timeout(values['request-timeout']),
+    tls,
   }
   const connect = (signal: AbortSignal): Promise<EventConnection> =>
     'thrift' in speech

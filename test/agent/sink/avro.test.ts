@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Sink } from '../../../src/agent/contract.ts'
 import { avro } from '../../../src/agent/sink/avro.ts'
+import { avro as avroSource } from '../../../src/agent/source/avro.ts'
 import type { Status } from '../../../src/codec/avro/flume.ts'
 import { type Clock, systemClock } from '../../../src/core/clock.ts'
 import { FlumeError } from '../../../src/core/error.ts'
@@ -9,8 +10,10 @@ import { EventBatch } from '../../../src/core/event-batch.ts'
 import { flumeService } from '../../../src/net/avro-rpc/flume-service.ts'
 import type { TcpListener } from '../../../src/net/tcp-listener.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
+import { askingTls, clientTls, keyStore, knownTls, noSettings } from '../../support/key-stores.ts'
 import { readOptions } from '../../support/read-options.ts'
 import { listenRpc } from '../../support/rpc.ts'
+import { startSource } from '../../support/running-source.ts'
 import { sinkContext } from '../../support/sink-context.ts'
 import { type PlainEvent, plainEvents } from '../../support/source-context.ts'
 import { protocols, thriftAgent } from '../../support/thrift.ts'
@@ -154,9 +157,34 @@ test('stop ends a call under way', async () => {
   await silent.close()
 })
 
+function isCode(code: string, words = /./): (error: unknown) => boolean {
+  return (error) => error instanceof FlumeError && error.code === code && words.test(error.message)
+}
+
+test('speaks TLS, shows its certificate, and says what is wrong when it is not wanted', async () => {
+  const source = await startSource(avroSource, askingTls)
+  const { sink, counters } = await sinkTo(source.port, knownTls)
+  await sink.start?.()
+  await sink.write(batch)
+  assert.deepEqual(source.context.events, plainEvents(batch))
+  await sink.stop?.()
+  const nobody = await sinkTo(source.port, clientTls)
+  await assert.rejects(async () => {
+    await nobody.sink.connect?.()
+    await nobody.sink.write(batch)
+  }, isCode('CONNECTION'))
+  const doubting = await sinkTo(source.port, { ...knownTls, truststore: keyStore('stranger.jks') })
+  await assert.rejects(async () => doubting.sink.connect?.(), isCode('CONNECTION', /the TLS handshake with .* failed/))
+  assert.equal(doubting.counters.connectionFailed, 1)
+  assert.equal(counters.connectionCreated, 1)
+  await nobody.sink.stop?.()
+  await doubting.sink.stop?.()
+  await source.stop()
+})
+
 function check(texts: Record<string, string>): [string, string | undefined][] {
   const values = readOptions(avro, { hostname: 'h', port: '1', ...texts })
-  return (avro.check?.(values as never) ?? []).map(({ option, severity }) => [option, severity])
+  return (avro.check?.(values as never, noSettings) ?? []).map(({ option, severity }) => [option, severity])
 }
 
 test('what Flume replaces by a default is a warning, and the default is used', async () => {
@@ -169,7 +197,7 @@ test('what Flume replaces by a default is a warning, and the default is used', a
 })
 
 test('what is not there yet is an error, what has no effect a note; nothing is silent', () => {
-  assert.deepEqual(check({ ssl: 'true' }), [['ssl', undefined]])
+  assert.deepEqual(check({ ssl: 'true', truststore: '/nowhere/t.jks' }), [['truststore', 'error']])
   assert.deepEqual(check({ 'client.type': 'kerberos' }), [['client.type', undefined]])
   assert.deepEqual(check({ protocol: 'binary', maxConnections: '5' }), [
     ['protocol', 'note'],

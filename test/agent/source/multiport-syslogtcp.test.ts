@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { connect } from 'node:tls'
 import { multiportSyslogTcp } from '../../../src/agent/source/multiport-syslogtcp.ts'
 import { FlumeError } from '../../../src/core/error.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
 import { freePort } from '../../support/free-port.ts'
+import { authority, serverTls } from '../../support/key-stores.ts'
 import { readOptions } from '../../support/read-options.ts'
 import { RecordingLogger } from '../../support/recording-logger.ts'
 import { listen, RawClient } from '../../support/rpc.ts'
@@ -100,6 +102,22 @@ describe('multiport_syslogtcp source', () => {
       [10, 10, 5],
     )
     client.destroy()
+    await stop()
+  })
+
+  it('takes messages over TLS on every port', async () => {
+    const ports = [await freePort(), await freePort()]
+    const { context, stop } = await start(ports, { ...serverTls, portHeader: 'port' })
+    for (const port of ports) {
+      const client = connect({ port, host: '127.0.0.1', ca: authority })
+      client.write(line)
+      await context.whenDelivered(1 + ports.indexOf(port))
+      client.destroy()
+    }
+    assert.deepEqual(
+      context.events.map(({ headers }) => headers.port),
+      ports.map(String),
+    )
     await stop()
   })
 
