@@ -16,6 +16,16 @@ export const options = {
   }),
   capacity: count({ default: 1_000_000, min: 1, doc: 'Most events held, those lent to sinks included.' }),
   transactionCapacity: count({ default: 10_000, min: 1, doc: 'Most events of one put or take.' }),
+  byteCapacity: bytes({
+    optional: true,
+    doc: 'Most bytes of bodies held, in slots of 100; below one slot, or left out: no limit. Not in Flume.',
+  }),
+  byteCapacityBufferPercentage: count({
+    default: 20,
+    min: 0,
+    max: 100,
+    doc: 'Share of byteCapacity kept back for headers and bookkeeping.',
+  }),
   'keep-alive': seconds({ default: 3, min: 0, doc: 'How long a put waits for room and a take for an event.' }),
   maxFileSize: bytes({
     default: 256 * mebibyte,
@@ -30,7 +40,7 @@ export const options = {
   }),
   fsyncPerTransaction: flag({
     default: true,
-    doc: 'A put or take is answered only when it is on the disk for good. False: when it is written.',
+    doc: 'A put is answered when it is on the disk for good; a take when it is written, which is made sure of within 20 ms. False: both when they are written.',
   }),
   fsyncInterval: seconds({
     default: 5,
