@@ -44,6 +44,8 @@ export const memory = defineChannel({
 
 /** Flume's default is 80 % of the JVM's heap. */
 const heapShare = 0.8
+/** Most events that are handed over at once. */
+const moveCount = 500
 
 /** Events that were committed together, or the rest of them; `first` is the number of the first one since the channel was made. */
 interface Segment {
@@ -150,14 +152,26 @@ export class MemoryChannel implements Channel {
     return floor
   }
 
-  /** Everything that is not lent, oldest first; the channel holds it no more. Nothing is counted as taken. */
-  empty(): readonly EventBatch[] {
-    const batches: EventBatch[] = []
-    for (let segment = this.#queue.shift(); segment; segment = this.#queue.shift()) {
-      batches.push(segment.batch)
-      this.#release(segment.batch)
+  /** Free bytes of bodies. */
+  get byteRoom(): number {
+    return this.#byteSlots.available * this.#slotBytes
+  }
+
+  /** Hands over everything that is not lent, oldest first, without counting it as taken. Rejects as `to` does; what was not handed over stays. */
+  async moveAll(to: (batch: EventBatch) => Promise<void>): Promise<void> {
+    for (let segments = this.#lend(moveCount); segments.length > 0; segments = this.#lend(moveCount)) {
+      const batch = EventBatch.concat(segments.map((segment) => segment.batch))
+      this.#lentCount += batch.count
+      try {
+        await to(batch)
+        this.#release(batch)
+      } catch (error) {
+        this.#queue.putBack(segments)
+        throw error
+      } finally {
+        this.#lentCount -= batch.count
+      }
     }
-    return batches
   }
 
   async take<T>(max: number, use: (batch: EventBatch) => Promise<T>, signal?: AbortSignal): Promise<T | undefined> {

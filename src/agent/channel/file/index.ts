@@ -81,6 +81,11 @@ export class FileChannel implements Channel {
     return this.#log?.problem
   }
 
+  /** Events that could be lent now. */
+  get available(): number {
+    return this.#log?.available ?? 0
+  }
+
   /** The lowest number that an event which is kept and not lent may have; undefined when there is none. Numbers grow with each put. */
   get oldest(): number | undefined {
     return this.#log?.oldest
