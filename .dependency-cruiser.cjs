@@ -82,8 +82,22 @@ module.exports = {
       comment:
         'A component is its own file or folder, the contract and the lower floors. What two components share is not a component: it goes down to net, codec or storage.',
       severity: 'error',
-      from: { path: `^src/agent/(${kinds})/([^/.]+)` },
+      from: { path: `^src/agent/(${kinds})/([^/.]+)`, pathNot: '^src/agent/channel/spillable/' },
       to: { path: '^src/agent/', pathNot: ['^src/agent/contract\\.ts$', '^src/agent/$1/$2(\\.ts$|/)'] },
+    },
+    {
+      name: 'spillable-is-memory-and-file',
+      comment:
+        'One component is made of two others, whole: it drives them as channels and copies neither. It reaches into no other room.',
+      severity: 'error',
+      from: { path: '^src/agent/channel/spillable/' },
+      to: {
+        path: '^src/agent/',
+        pathNot: [
+          '^src/agent/contract\\.ts$',
+          '^src/agent/channel/(spillable/|memory\\.ts$|file/(index|options)\\.ts$)',
+        ],
+      },
     },
     {
       name: 'only-the-list-names-components',

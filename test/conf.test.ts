@@ -201,7 +201,10 @@ test('the relay carries lines from the near agent to the files of the far one', 
   const files = join(folder, 'files')
   const [entry, hop] = [await freePort(), await freePort()]
   // The near half first: it must bear that the far half is not there yet.
-  const near = await startAgent(t, await copy('relay-near.properties', folder, { 44445: entry, 4141: hop }))
+  const near = await startAgent(
+    t,
+    await copy('relay-near.properties', folder, { 44445: entry, 4141: hop, '/var/spool/flume': join(folder, 'spool') }),
+  )
   await type(entry, lines)
   const far = await startAgent(
     t,

@@ -1,5 +1,6 @@
 import { file as fileChannel } from './channel/file/index.ts'
 import { memory } from './channel/memory.ts'
+import { spillable } from './channel/spillable/index.ts'
 import { env } from './config-filter/env.ts'
 import { external } from './config-filter/external.ts'
 import { file as fileFilter } from './config-filter/file.ts'
@@ -69,6 +70,7 @@ export const components: readonly ComponentSpec[] = [
   // channels
   fileChannel,
   memory,
+  spillable,
   // interceptors
   host,
   regexExtractor,

@@ -108,6 +108,10 @@ export interface Channel {
   readonly size: number
   /** How many events a put could take now without waiting, as far as is known; a hint, not a promise. */
   readonly room: number
+  /** How many of `size` would be gone if the process ended now. Left out: none of a durable channel, all of another. */
+  readonly atRisk?: number
+  /** What does not work at the moment, in one line; undefined when everything does. The agent's health shows it. */
+  readonly problem?: string | undefined
 
   /** Opens the channel; rejects when it cannot keep its promise (a locked directory, a damaged log). */
   start?(): Promise<void>
@@ -319,9 +323,11 @@ export interface ChannelSpec<S extends OptionTable = OptionTable> extends SpecBa
     readonly overlappingTakes: boolean
     /** Events live outside the process, where others may feed or drain them (Kafka): no source, or no sink, is fine. */
     readonly external?: boolean
-    /** Every option may change while the channel lives, through `reconfigure` (R-05, MC-11). */
+    /** Every option but `fixedOptions` may change while the channel lives, through `reconfigure` (R-05, MC-11). */
     readonly adjustable?: boolean
   }
+  /** Options of an adjustable channel that cannot change while it lives: another value makes it anew. */
+  readonly fixedOptions?: readonly (keyof S & string)[]
   create(options: Options<S>, context: ChannelContext): Channel | Promise<Channel>
 }
 

@@ -72,7 +72,7 @@ export class ChannelAccount {
   readonly #recovered: number
   #refusedAsOptional = 0
   #heldAtStop: number | undefined
-  #isStopped = false
+  #lostAtStop = 0
 
   /** `channel` must be open and not yet used. */
   constructor(
@@ -98,12 +98,18 @@ export class ChannelAccount {
 
   /** The channel has been stopped: what it holds only in memory is lost. */
   stop(): void {
-    this.#isStopped = true
+    this.#lostAtStop = this.atRisk
+  }
+
+  /** Events that are nowhere but in memory. */
+  get atRisk(): number {
+    if (this.#channel.atRisk !== undefined) return this.#channel.atRisk
+    return this.#traits.durable ? 0 : (this.#heldAtStop ?? this.#channel.size)
   }
 
   ledger(name: string): ChannelLedger {
     const size = this.#heldAtStop ?? this.#channel.size
-    const lost = this.#isStopped && !this.#traits.durable ? size : 0
+    const lost = this.#lostAtStop
     return {
       channel: name,
       entered: this.#recovered + this.#counters.eventPutSuccess + this.#refusedAsOptional,

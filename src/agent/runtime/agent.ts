@@ -29,7 +29,7 @@ export interface AgentParts {
 /** What went through the agent, for the closing lines. */
 export interface Summary {
   readonly sources: readonly { readonly name: string; readonly accepted: number; readonly refused: number }[]
-  readonly channels: readonly { readonly name: string; readonly held: number; readonly durable: boolean }[]
+  readonly channels: readonly { readonly name: string; readonly held: number; readonly lost: number }[]
   readonly sinks: readonly { readonly name: string; readonly delivered: number }[]
 }
 
@@ -147,10 +147,10 @@ export class Agent {
         const { accepted, refused } = delivery.ledger(name)
         return { name, accepted, refused }
       }),
-      channels: [...this.#crew.channels].map(([name, { model, channel }]) => ({
+      channels: [...this.#crew.channels].map(([name, { channel, account }]) => ({
         name,
         held: channel.size,
-        durable: model.spec.capabilities.durable,
+        lost: account.atRisk,
       })),
       sinks: [...this.#crew.sinks].map(([name, { counters }]) => ({ name, delivered: counters.eventDrainSuccess })),
     }

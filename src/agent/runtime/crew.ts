@@ -279,8 +279,7 @@ export class Crew {
   heldInMemory(names: Iterable<string> = this.#channels.keys()): number {
     let held = 0
     for (const name of names) {
-      const running = this.#channels.get(name)
-      if (running && !running.model.spec.capabilities.durable) held += running.channel.size
+      held += this.#channels.get(name)?.account.atRisk ?? 0
     }
     return held
   }
@@ -314,8 +313,11 @@ export class Crew {
   healthOf(kind: ComponentHealth['kind'], name: string): ComponentHealth | undefined {
     if (kind === 'source') return healthFrom(kind, name, this.#sources.get(name)?.runner.health)
     if (kind === 'sink') return healthFrom(kind, name, this.#sinks.get(name)?.driver.health)
-    const channel = this.#channels.get(name)
-    return channel && { kind, name, state: channel.state }
+    const running = this.#channels.get(name)
+    if (!running) return undefined
+    const { state, channel } = running
+    const problem = state === 'running' ? channel.problem : undefined
+    return problem === undefined ? { kind, name, state } : { kind, name, state: 'failing', problem }
   }
 
   async #runnerOf(

@@ -29,9 +29,10 @@ export function describeSummary(summary: Summary): string[] {
       const not = refused > 0 ? `, refused ${refused}` : ''
       return `${name} took in ${events(accepted)}${not}`
     }),
-    ...summary.channels.map(({ name, held, durable }) => {
-      const lost = held > 0 && !durable ? ' in memory only: they are lost now' : ''
-      return `${name} holds ${events(held)}${lost}`
+    ...summary.channels.map(({ name, held, lost }) => {
+      const which =
+        lost === 0 ? '' : lost === held ? ' in memory only: they are lost now' : `, ${lost} of them lost now`
+      return `${name} holds ${events(held)}${which}`
     }),
     ...summary.sinks.map(({ name, delivered }) => `${name} delivered ${events(delivered)}`),
   ]

@@ -97,7 +97,14 @@ function partChange(old: Part, next: Part): Verdict {
 function channelChange(old: ChannelModel, next: ChannelModel): Verdict {
   const own = partChange(old, next)
   if (!own || old.spec.create !== next.spec.create || !next.spec.capabilities.adjustable) return own
+  const fixed = next.spec.fixedOptions?.find((name) => !isSame(old.options[name], next.options[name]))
+  if (fixed !== undefined) return { change: 'restart', why: `${fixed} changed` }
   return { change: 'adjust', why: own.why }
+}
+
+/** Options are plain values, lists and tables of them. */
+function isSame(one: unknown, other: unknown): boolean {
+  return JSON.stringify(one) === JSON.stringify(other)
 }
 
 function sourceChange(

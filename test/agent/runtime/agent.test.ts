@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { AgentModel } from '../../../src/agent/config/model.ts'
-import { defineInterceptor, defineSink, defineSource, FlumeError } from '../../../src/agent/contract.ts'
+import type { AgentModel, ChannelModel } from '../../../src/agent/config/model.ts'
+import {
+  type ChannelSpec,
+  defineInterceptor,
+  defineSink,
+  defineSource,
+  FlumeError,
+} from '../../../src/agent/contract.ts'
 import { Agent } from '../../../src/agent/runtime/agent.ts'
 import { createLogger } from '../../../src/monitor/logger.ts'
 import { ManualClock, settle } from '../../../src/testing/manual-clock.ts'
@@ -50,7 +56,7 @@ describe('agent', () => {
     await agent.stop()
     assert.deepEqual(agent.summary, {
       sources: [{ name: 'r1', accepted: 2, refused: 0 }],
-      channels: [{ name: 'c1', held: 0, durable: false }],
+      channels: [{ name: 'c1', held: 0, lost: 0 }],
       sinks: [{ name: 'k1', delivered: 2 }],
     })
   })
@@ -121,6 +127,22 @@ describe('agent', () => {
       await stopping
       assert.deepEqual(sink.written, ['1', '2', '3', '4'])
     })
+  })
+
+  it('shows what its channel says does not work, for as long as it says so', async () => {
+    const { model } = oneFlow()
+    let problem: string | undefined = '/data: no space'
+    const [channel] = model.channels as [ChannelModel]
+    const create: ChannelSpec['create'] = async (options, context) => {
+      const made = await channel.spec.create(options, context)
+      return Object.defineProperty(made, 'problem', { get: () => problem })
+    }
+    const { agent } = await running({ ...model, channels: [{ ...channel, spec: { ...channel.spec, create } }] })
+    const health = () => agent.snapshot().health.find(({ kind }) => kind === 'channel')
+    assert.deepEqual(health(), { kind: 'channel', name: 'c1', state: 'failing', problem })
+    problem = undefined
+    assert.deepEqual(health(), { kind: 'channel', name: 'c1', state: 'running' })
+    await agent.stop()
   })
 
   it('pauses 1, 2, 3, 4, 5, 5 s after failures that may pass, and starts again at 1 s after a success (M-06)', async () => {
