@@ -27,6 +27,8 @@ export interface EventLogOptions {
   readonly memoryBytesMax: number
   /** Nothing on the disks is changed; `put` and `remove` must not be called. */
   readonly readOnly?: boolean
+  /** Events of real Flume are being brought in: its files may lie there. */
+  readonly importing?: boolean
   readonly onDamage: (damage: Damage) => void
   /** That many events which were held cannot be read any more. */
   readonly onLost: (count: number) => void

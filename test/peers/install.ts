@@ -16,8 +16,8 @@ interface Recipe {
   readonly without?: readonly string[]
   /** ASM 9 under the package name that Spark 2.4 looks for. */
   readonly asm6?: boolean
-  /** Our own small program, compiled against it. */
-  readonly program?: string
+  /** Our own small programs, compiled against it. */
+  readonly program?: string | readonly string[]
 }
 
 const flume = 'org.apache.flume'
@@ -39,6 +39,7 @@ const recipes: Readonly<Record<PeerName, Recipe>> = {
       'org.codehaus.jackson:jackson-core-asl:1.9.13',
       'org.codehaus.jackson:jackson-mapper-asl:1.9.13',
     ],
+    program: 'FileChannelDriver',
   },
   'flume-1.11': {
     artifacts: [
@@ -53,7 +54,7 @@ const recipes: Readonly<Record<PeerName, Recipe>> = {
       'org.apache.hadoop:hadoop-client:3.3.6',
       'org.slf4j:slf4j-reload4j:1.7.36',
     ],
-    program: 'ConfigOutcomes',
+    program: ['ConfigOutcomes', 'FileChannelDriver'],
   },
   'spark-2.4': {
     artifacts: [
@@ -140,8 +141,8 @@ function recipeHash(recipe: Recipe): string {
   return hash.digest('hex').slice(0, 10)
 }
 
-function programs({ program }: Recipe): string[] {
-  return program ? ['Tethered', program] : ['Tethered']
+function programs({ program = [] }: Recipe): string[] {
+  return ['Tethered', ...(typeof program === 'string' ? [program] : program)]
 }
 
 function without({ without = [] }: Recipe): string[] {
