@@ -558,6 +558,34 @@ describe('the write-ahead log', () => {
     }
   })
 
+  test('counts every word once when the kill comes in the middle of a batch, or while a checkpoint is written', async () => {
+    const turns = async (count: number): Promise<void> => {
+      for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve))
+    }
+    for (let seed = 1; seed <= 12; seed++) {
+      const random = seededRandom(seed)
+      await using runs = new Runs()
+      const upstream = new Upstream()
+      const seen = new Map<number, unknown>()
+      const sent: Record<string, number> = {}
+      for (let kills = 0; kills < 6; kills++) {
+        await runs.start(counts(upstream, seen), withLog)
+        for (let batches = 1 + Math.floor(random() * 3); batches > 0; batches--) {
+          const word = 'abc'[Math.floor(random() * 3)] as string
+          sent[word] = (sent[word] ?? 0) + 1
+          await upstream.send(word)
+          // Nobody waits for the batch: the next word comes while it runs or is written down.
+          await runs.clock.advance(1000)
+          await turns(random() * 12)
+        }
+        await runs.crash()
+      }
+      await runs.start(counts(upstream, seen), withLog)
+      await runs.batches(1)
+      assert.deepEqual(Object.fromEntries(seen.get(runs.clock.now()) as [string, number][]), sent, `seed ${seed}`)
+    }
+  })
+
   test('a record that a crash has cut off ends the log quietly (B139)', async () => {
     await using runs = new Runs()
     const upstream = new Upstream()
