@@ -262,6 +262,25 @@ describe('operations on each batch', () => {
   })
 })
 
+test('a function of transform reads what changes between batches, every time anew (B87)', async () => {
+  await using bench = new StreamBench()
+  const blocked = new Set(['spam'])
+  const seen = bench.watch(
+    bench.queue(['a', 'spam', 'b'], ['a', 'spam', 'b']).transform(async (rdd, time) => {
+      const now = new Set(await Promise.resolve(blocked))
+      return rdd.filter((word) => !now.has(word)).map((word) => `${word}@${time.milliseconds}`)
+    }),
+  )
+  void bench.ssc.start()
+  await bench.batches(1)
+  blocked.add('a')
+  await bench.batches(1)
+  assert.deepEqual(
+    seen.map(({ items }) => items),
+    [['a@1000', 'b@1000'], ['b@2000']],
+  )
+})
+
 /** A stream whose batch holds its own time in seconds; it computes by time, as receivers do, not by being asked. */
 class SecondsStream extends InputDStream<number> {
   compute(time: Time): RDD<number> {
@@ -568,6 +587,19 @@ describe('saveAsTextFiles', () => {
     assert.equal(await readFile(join(path, 'out-1000.txt', 'part-00001'), 'utf8'), '(b,2)\n(c,3)\n')
     assert.equal(await readFile(join(path, 'out-2000.txt', 'part-00000'), 'utf8'), '')
     assert.equal(await readFile(join(path, 'out-2000.txt', '_SUCCESS'), 'utf8'), '')
+  })
+
+  test('a data set without partitions leaves a folder with _SUCCESS only (B63)', async (t) => {
+    const path = await folder(t)
+    await using bench = new StreamBench()
+    bench
+      .queue(['x'])
+      .transform(() => bench.sc.emptyRDD<string>())
+      .saveAsTextFiles(join(path, 'out'))
+    void bench.ssc.start()
+    await bench.clock.advance(1000)
+    await bench.until(() => bench.completed.length === 1)
+    assert.deepEqual(await readdir(join(path, 'out-1000')), ['_SUCCESS'])
   })
 
   test('a folder that exists is written into: files of the same name are replaced, others stay (B65)', async (t) => {
