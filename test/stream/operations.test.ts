@@ -241,23 +241,68 @@ describe('operations on each batch', () => {
     })
   }
 
-  test('a persisted stream runs its functions once for two operations, another one twice (B71)', async () => {
-    for (const { level, calls } of [
-      { level: StorageLevel.NONE, calls: 4 },
-      { level: StorageLevel.MEMORY_ONLY_SER, calls: 2 },
-    ]) {
+  test('functions run once per record and batch, however many read the stream; what is read by one runs when it is asked (B71)', async () => {
+    const builds: readonly { name: string; build: (bench: StreamBench, counted: DStream<number>) => void }[] = [
+      {
+        name: 'two output operations',
+        build: (bench, counted) => {
+          bench.watch(counted)
+          bench.watch(counted)
+        },
+      },
+      {
+        name: 'two streams, one of them behind a shuffle',
+        build: (bench, counted) => {
+          bench.watch(counted.map((x) => x + 1))
+          bench.watch(counted.countByValue())
+        },
+      },
+      { name: 'a stream joined with itself', build: (bench, counted) => void bench.watch(counted.union(counted)) },
+      {
+        name: 'an operation that keeps and lets go by itself',
+        build: (bench, counted) => {
+          bench.watch(counted)
+          counted.foreachRDD(async (rdd) => {
+            rdd.persist(StorageLevel.MEMORY_AND_DISK)
+            await rdd.count()
+            await rdd.count()
+          })
+        },
+      },
+    ]
+    for (const { name, build } of builds) {
       await using bench = new StreamBench()
-      let count = 0
-      const mapped = bench.queue([1, 2]).map((x) => {
-        count++
+      let calls = 0
+      const counted = bench.queue([1, 2], [3]).map((x) => {
+        calls++
         return x
       })
-      if (level.isKept) mapped.persist(level)
-      bench.watch(mapped)
-      bench.watch(mapped)
+      build(bench, counted)
+      void bench.ssc.start()
+      await bench.batches(2)
+      assert.equal(calls, 3, name)
+    }
+  })
+
+  test('a stream of one reader that looks twice is computed twice, unless it is persisted (B71)', async () => {
+    for (const { level, expected } of [
+      { level: StorageLevel.NONE, expected: 4 },
+      { level: StorageLevel.MEMORY_ONLY_SER, expected: 2 },
+    ]) {
+      await using bench = new StreamBench()
+      let calls = 0
+      const counted = bench.queue([1, 2]).map((x) => {
+        calls++
+        return x
+      })
+      if (level.isKept) counted.persist(level)
+      counted.foreachRDD(async (rdd) => {
+        await rdd.count()
+        await rdd.collect()
+      })
       void bench.ssc.start()
       await bench.batches(1)
-      assert.equal(count, calls)
+      assert.equal(calls, expected)
     }
   })
 })
