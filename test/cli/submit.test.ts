@@ -116,7 +116,7 @@ test("what the job's code sets wins over --conf", async () => {
   assert.equal((await outcome('submit', '--name', 'option', 'wins.ts')).stdout, 'code\n')
 })
 
-test('a graceful stop works off what was received; a second signal ends at once', async () => {
+test('a graceful stop works off what was received; a second signal ends at once (B128)', async () => {
   await job(
     'slow.ts',
     `export default function (ssc) {

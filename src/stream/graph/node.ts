@@ -33,6 +33,8 @@ export abstract class Node<T> {
   #rememberMs = 0
   #checkpointMs: number | undefined
   #label: string | undefined
+  /** How many streams and output operations read each batch of this one: with several, it is computed once for all (B71). */
+  readers = 0
   readonly #generated = new Map<number, Promise<MaybeRdd<T>>>()
 
   constructor(graph: NodeGraph) {
@@ -57,6 +59,7 @@ export abstract class Node<T> {
     try {
       const rdd = await this.compute(timeMs)
       if (rdd && this.#level.isKept && !rdd.storageLevel.isKept) rdd.persist(this.#level)
+      else if (rdd && this.readers > 1) rdd.share()
       return rdd
     } catch (error) {
       this.#generated.delete(timeMs)
@@ -136,6 +139,7 @@ export abstract class Node<T> {
       if (generatedMs > timeMs - this.rememberMs) continue
       this.#generated.delete(generatedMs)
       if (this.#level.isKept) void rdd.then((held) => held?.unpersist()).catch(() => undefined)
+      else if (this.readers > 1) void rdd.then((held) => held?.unshare()).catch(() => undefined)
     }
   }
 

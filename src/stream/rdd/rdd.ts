@@ -77,6 +77,7 @@ export class RDD<T> implements Dataset<T> {
   readonly #plan: Plan<T>
   #name: string | undefined
   #level: StorageLevel = StorageLevel.NONE
+  #isShared = false
   #kept: (T[] | undefined)[] = []
   #keeping: (Promise<T[]> | undefined)[] = []
   #keptCount = 0
@@ -127,11 +128,15 @@ export class RDD<T> implements Dataset<T> {
 
   /** Pushes the records of one partition; used by the engine. */
   run(index: number, push: Push<T>): Signal {
-    if (!this.#level.isKept || this.#plan.holdsRecords) return this.#plan.run(index, push)
+    if (!this.#isKeeping) return this.#plan.run(index, push)
     const kept = this.#kept[index]
     if (kept) return pushPaced(kept, push)
     const items = this.#keep(index)
     return items instanceof Promise ? items.then((all) => pushPaced(all, push)) : pushArray(items, push)
+  }
+
+  get #isKeeping(): boolean {
+    return (this.#level.isKept || this.#isShared) && !this.#plan.holdsRecords
   }
 
   #keep(index: number): T[] | Promise<T[]> {
@@ -139,7 +144,7 @@ export class RDD<T> implements Dataset<T> {
     if (running) return running
     const settle = (items: T[]): T[] => {
       this.#keeping[index] = undefined
-      if (this.#level.isKept && !this.#kept[index]) {
+      if (this.#isKeeping && !this.#kept[index]) {
         this.#kept[index] = items
         this.#keptCount++
       }
@@ -173,9 +178,21 @@ export class RDD<T> implements Dataset<T> {
     return this.persist()
   }
 
+  /** Keeps the records without a level of its own: several streams read them in the same batch. Used by the engine. */
+  share(): void {
+    this.#isShared = true
+  }
+
+  /** The batch is over: what was kept for it alone is let go of. */
+  unshare(): void {
+    this.#isShared = false
+    if (!this.#level.isKept) this.unpersist()
+  }
+
   /** Lets go of kept records. */
   unpersist(): this {
     this.#level = StorageLevel.NONE
+    this.#isShared = false
     this.#kept = []
     this.#keptCount = 0
     return this
