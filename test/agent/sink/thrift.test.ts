@@ -2,13 +2,16 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Sink } from '../../../src/agent/contract.ts'
 import { thrift } from '../../../src/agent/sink/thrift.ts'
+import { thrift as thriftSource } from '../../../src/agent/source/thrift.ts'
 import { type Clock, systemClock } from '../../../src/core/clock.ts'
 import { FlumeError } from '../../../src/core/error.ts'
 import { EventBatch } from '../../../src/core/event-batch.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
 import { freePort } from '../../support/free-port.ts'
+import { askingTls, clientTls, knownTls, noSettings, serverTls } from '../../support/key-stores.ts'
 import { readOptions } from '../../support/read-options.ts'
 import { listen } from '../../support/rpc.ts'
+import { startSource } from '../../support/running-source.ts'
 import { sinkContext } from '../../support/sink-context.ts'
 import { plainEvents } from '../../support/source-context.ts'
 import { protocols, thriftAgent } from '../../support/thrift.ts'
@@ -41,6 +44,20 @@ for (const protocol of protocols) {
     await sink.stop?.()
     assert.equal(counters.connectionClosed, 1)
     await agent.listener.close()
+  })
+}
+
+for (const [words, server, client] of [
+  ['TLS', serverTls, clientTls],
+  ['certificates of both sides', askingTls, knownTls],
+] as const) {
+  test(`sends to a Thrift source over ${words}`, async () => {
+    const source = await startSource(thriftSource, server)
+    const { sink } = await sinkTo(source.port, client)
+    await sink.write(batch)
+    assert.deepEqual(source.context.events, plainEvents(batch))
+    await sink.stop?.()
+    await source.stop()
   })
 }
 
@@ -137,7 +154,7 @@ const findings: readonly [texts: Record<string, string>, found: readonly (readon
     [{ protocol: 'BINARY' }, [['protocol', 'warning']]],
     [{ protocol: 'json' }, [['protocol', 'warning']]],
     [{ kerberos: 'true' }, [['kerberos', undefined]]],
-    [{ ssl: 'true' }, [['ssl', undefined]]],
+    [{ ssl: 'true', truststore: '/nowhere/t.jks' }, [['truststore', 'error']]],
     [{ maxConnections: '5' }, [['maxConnections', 'note']]],
     [{ 'batch-size': '0' }, [['batch-size', 'warning']]],
     [{ hosts: 'h9' }, [['hosts.h9', undefined]]],
@@ -145,7 +162,7 @@ const findings: readonly [texts: Record<string, string>, found: readonly (readon
 for (const [texts, found] of findings) {
   test(`${JSON.stringify(texts)}: ${found.length === 0 ? 'nothing is wrong' : 'a finding'}`, () => {
     const values = readOptions(thrift, { hostname: 'h', port: '1', ...texts })
-    const problems = thrift.check?.(values as never) ?? []
+    const problems = thrift.check?.(values as never, noSettings) ?? []
     assert.deepEqual(
       problems.map(({ option, severity }) => [option, severity]),
       found,

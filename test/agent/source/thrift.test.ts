@@ -7,6 +7,7 @@ import { systemClock } from '../../../src/core/clock.ts'
 import { FlumeError } from '../../../src/core/error.ts'
 import { EventBatch } from '../../../src/core/event-batch.ts'
 import { ThriftFlumeClient } from '../../../src/net/thrift-rpc/client.ts'
+import { noSettings } from '../../support/key-stores.ts'
 import { readOptions } from '../../support/read-options.ts'
 import { RecordingLogger } from '../../support/recording-logger.ts'
 import { RawClient } from '../../support/rpc.ts'
@@ -200,13 +201,13 @@ const findings = [
   { texts: { protocol: 'BINARY' }, found: [['protocol', 'warning']] },
   { texts: { protocol: 'json' }, found: [['protocol', 'error']] },
   { texts: { kerberos: 'true', 'agent-principal': 'a/b' }, found: [['kerberos', undefined]] },
-  { texts: { ssl: 'true' }, found: [['ssl', undefined]] },
+  { texts: { ssl: 'true' }, found: [['keystore', 'error']] },
   { texts: { threads: '4' }, found: [['threads', 'note']] },
 ]
 for (const { texts, found } of findings) {
   test(`${JSON.stringify(texts)}: ${found.length === 0 ? 'nothing is wrong' : 'a finding'}`, () => {
     const values = readOptions(thrift, { bind: 'localhost', port: '1', ...texts } as Record<string, string>)
-    const problems = thrift.check?.(values as never) ?? []
+    const problems = thrift.check?.(values as never, noSettings) ?? []
     assert.deepEqual(
       problems.map((problem) => [problem.option, problem.severity]),
       found,
