@@ -72,6 +72,7 @@ export class ProcessorRunner implements SinkRunner {
       } catch (error) {
         if (signal.aborted) return
         complaint?.failed(error, 'the events stay in the channel, trying again')
+        if (error instanceof FlumeError && error.atOnce) continue
         const again = error instanceof FlumeError && error.retry
         await clock.sleep(again ? backoff.next() : backoffMaxMs, signal).catch(() => undefined)
       }

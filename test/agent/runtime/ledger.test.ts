@@ -54,7 +54,7 @@ describe('ledger', () => {
       dropped: { interceptor: 0, 'no-route': 0 },
       entered: { c1: 2, c2: 2 },
     })
-    const none = { 'refused-as-optional': 0, 'lost-at-stop': 0 }
+    const none = { 'refused-as-optional': 0, 'given-up': 0, 'lost-at-stop': 0 }
     assert.deepEqual(channel('c1'), { channel: 'c1', entered: 2, recovered: 0, delivered: 2, held: 0, dropped: none })
     assert.deepEqual(channel('c2'), { channel: 'c2', entered: 2, recovered: 0, delivered: 0, held: 2, dropped: none })
     await agent.stop(0)
@@ -92,7 +92,7 @@ describe('ledger', () => {
     assert.deepEqual([source()?.accepted, source()?.routed, source()?.entered], [4, 4, { c1: 4, c2: 2 }])
     assert.deepEqual(
       [channel('c2')?.entered, channel('c2')?.held, channel('c2')?.dropped],
-      [4, 2, { 'refused-as-optional': 2, 'lost-at-stop': 0 }],
+      [4, 2, { 'refused-as-optional': 2, 'given-up': 0, 'lost-at-stop': 0 }],
     )
     await agent.stop(0)
   })
