@@ -29,6 +29,7 @@ import { text } from './serializer/text.ts'
 import { avro as avroSink } from './sink/avro.ts'
 import { fileRoll } from './sink/file-roll.ts'
 import { hdfs } from './sink/hdfs/index.ts'
+import { http as httpSink } from './sink/http.ts'
 import { logger } from './sink/logger.ts'
 import { nullSink } from './sink/null.ts'
 import { sparkReceiver } from './sink/spark-receiver.ts'
@@ -36,7 +37,7 @@ import { thrift as thriftSink } from './sink/thrift.ts'
 import { avro as avroSource } from './source/avro.ts'
 import { exec } from './source/exec.ts'
 import { flumeSource } from './source/flume-source/index.ts'
-import { http } from './source/http.ts'
+import { http as httpSource } from './source/http.ts'
 import { multiportSyslogTcp } from './source/multiport-syslogtcp.ts'
 import { netcat } from './source/netcat.ts'
 import { netcatUdp } from './source/netcatudp.ts'
@@ -55,7 +56,7 @@ export const components: readonly ComponentSpec[] = [
   avroSource,
   exec,
   flumeSource,
-  http,
+  httpSource,
   multiportSyslogTcp,
   netcat,
   netcatUdp,
@@ -88,6 +89,7 @@ export const components: readonly ComponentSpec[] = [
   avroSink,
   fileRoll,
   hdfs,
+  httpSink,
   logger,
   nullSink,
   sparkReceiver,

@@ -135,6 +135,16 @@ export interface SinkContext extends ComponentContext {
   readonly counters: SinkCounters
 }
 
+/** What a sink may say of a batch that it is rid of; saying nothing means: delivered, go on. */
+export interface Written {
+  /** False: the destination did not take the events, and the configuration says to go on without them; the ledger has them as dropped. */
+  readonly delivered?: boolean
+  /** Whether they count in EventDrainSuccessCount; as `delivered` when left out. */
+  readonly counted?: boolean
+  /** Pause before the next batch, longer each time in a row (Flume's Status.BACKOFF, M-06). */
+  readonly pause?: boolean
+}
+
 /** A sink that is handed batches. The runner owns the loop, the take, the back-off and the counters of batches and events. */
 export interface Sink {
   /** Most events that one `write` wants. */
@@ -148,8 +158,11 @@ export interface Sink {
   start?(): Promise<void>
   /** Called before each take; a rejection leaves the events in the channel (Flume's avro sink, K-05a). */
   connect?(): Promise<void>
-  /** Returning means delivered: the events leave the channel. A throw brings them back and pauses the runner. */
-  write(batch: EventBatch): Promise<void>
+  /**
+   * Returning means that the sink is rid of the events, delivered unless it says otherwise: they leave the channel. A
+   * throw brings them back and pauses the runner, unless the error is to be tried again `atOnce`.
+   */
+  write(batch: EventBatch): Promise<void> | Promise<Written>
   /** Closes everything; called once no write is under way. */
   stop?(): Promise<void>
 }

@@ -18,6 +18,8 @@ export type ErrorCode =
 export interface ErrorDetails {
   /** True when the same call may succeed later without anyone changing anything. */
   readonly retry?: boolean
+  /** True when whoever asked for it wants the same call tried again without a pause. */
+  readonly atOnce?: boolean
   /** What to do about it, in one sentence. */
   readonly hint?: string
   readonly cause?: unknown
@@ -27,6 +29,7 @@ export interface ErrorDetails {
 export class FlumeError extends Error {
   readonly code: ErrorCode
   readonly retry: boolean
+  readonly atOnce: boolean
   readonly hint: string | undefined
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
@@ -34,6 +37,7 @@ export class FlumeError extends Error {
     this.name = 'FlumeError'
     this.code = code
     this.retry = details.retry ?? false
+    this.atOnce = details.atOnce ?? false
     this.hint = details.hint
   }
 }

@@ -33,6 +33,7 @@ const paths: readonly Path[] = [
     connections: 8,
   },
   { name: 'avro → file → null, batches of 1000', kind: 'avro', events: 500_000, batchSize: 1000, channel: 'file' },
+  { name: 'thrift → memory → null, batches of 100', kind: 'thrift', events: 1_000_000, batchSize: 100 },
   { name: 'syslog TCP → memory', kind: 'syslog', events: 1_000_000, batchSize: 100 },
   { name: 'HTTP JSON → memory, batches of 100', kind: 'http', events: 400_000, batchSize: 100 },
   { name: 'spooldir → memory → null, batches of 100', kind: 'spooldir', events: 1_000_000, batchSize: 100 },

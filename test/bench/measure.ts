@@ -95,6 +95,7 @@ function propertiesFor(path: Path, port: number, folder: string): string {
     netcat: ['type = netcat', 'bind = 127.0.0.1', `port = ${port}`, 'ack-every-event = false'],
     'netcat-acks': ['type = netcat', 'bind = 127.0.0.1', `port = ${port}`],
     avro: ['type = avro', 'bind = 127.0.0.1', `port = ${port}`],
+    thrift: ['type = thrift', 'bind = 127.0.0.1', `port = ${port}`],
     syslog: ['type = syslogtcp', 'host = 127.0.0.1', `port = ${port}`],
     http: ['type = http', 'bind = 127.0.0.1', `port = ${port}`],
     spooldir: ['type = spooldir', `spoolDir = ${folder}`, `batchSize = ${batchSize}`, 'pollDelay = 20'],

@@ -9,6 +9,7 @@ import {
   type SinkSpec,
   type SourceContext,
   type SourceSpec,
+  type Written,
 } from '../../src/agent/contract.ts'
 import { replicating } from '../../src/agent/selector/replicating.ts'
 import { textsOf } from './batches.ts'
@@ -47,6 +48,8 @@ export class RecordingSink implements Sink {
   readonly batches: number[] = []
   /** Thrown by writes while it is set. */
   failure: Error | undefined
+  /** What writes say. */
+  says: Written | undefined
   attempts = 0
   stopped = false
   /** How often `start` was called, and what it throws while it is set. */
@@ -66,11 +69,12 @@ export class RecordingSink implements Sink {
     if (this.startFailure) throw this.startFailure
   }
 
-  async write(batch: EventBatch): Promise<void> {
+  async write(batch: EventBatch): Promise<Written> {
     this.attempts++
     if (this.failure) throw this.failure
     this.written.push(...textsOf(batch))
     this.batches.push(batch.count)
+    return this.says ?? {}
   }
 
   async stop(): Promise<void> {

@@ -71,6 +71,7 @@ export class ChannelAccount {
   readonly #traits: { readonly durable: boolean; readonly external?: boolean }
   readonly #recovered: number
   #refusedAsOptional = 0
+  #givenUp = 0
   #heldAtStop: number | undefined
   #lostAtStop = 0
 
@@ -89,6 +90,11 @@ export class ChannelAccount {
   /** The channel did not take copies that it did not have to take. */
   refuseAsOptional(count: number): void {
     this.#refusedAsOptional += count
+  }
+
+  /** Events that were taken and not delivered: the destination does not want them, and its sink may go on without. */
+  giveUp(count: number): void {
+    this.#givenUp += count
   }
 
   /** The channel is about to be stopped, and nobody uses it any more: what it says of itself from now on does not count. */
@@ -114,9 +120,9 @@ export class ChannelAccount {
       channel: name,
       entered: this.#recovered + this.#counters.eventPutSuccess + this.#refusedAsOptional,
       recovered: this.#recovered,
-      delivered: this.#counters.eventTakeSuccess,
+      delivered: this.#counters.eventTakeSuccess - this.#givenUp,
       held: size - lost,
-      dropped: { 'refused-as-optional': this.#refusedAsOptional, 'lost-at-stop': lost },
+      dropped: { 'refused-as-optional': this.#refusedAsOptional, 'given-up': this.#givenUp, 'lost-at-stop': lost },
       ...(this.#traits.external ? { external: true } : {}),
     }
   }

@@ -123,14 +123,18 @@ export class Crew {
   async makeSink(model: SinkModel): Promise<void> {
     const counters = new SinkCounters()
     const context = { ...this.#contextOf(model.name), counters }
+    const { channel, account } = this.#channel(model.channel)
     const parts = {
       name: model.name,
       clock: this.#parts.clock,
       log: context.log,
-      channel: this.#channel(model.channel).channel,
+      channel,
       counters,
       batchLimit: model.batchLimit,
-      onDelivered: this.#parts.onDelivered,
+      onTaken: (givenUp: number) => {
+        account.giveUp(givenUp)
+        this.#parts.onDelivered()
+      },
     }
     const sink = await model.spec.create(model.options, context)
     const driver = 'serve' in sink ? new PulledDriver({ ...parts, sink }) : new SinkDriver({ ...parts, sink })

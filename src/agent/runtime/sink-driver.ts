@@ -1,10 +1,11 @@
+import { Backoff } from '../../core/backoff.ts'
 import type { Clock } from '../../core/clock.ts'
 import { explain, isAbort } from '../../core/error.ts'
 import type { EventBatch } from '../../core/event-batch.ts'
 import type { SinkCounters } from '../../monitor/counters.ts'
 import type { Logger } from '../../monitor/logger.ts'
 import type { ComponentHealth } from '../../monitor/snapshot.ts'
-import type { Channel, DrivenSink, Processed, PulledSink, Sink } from '../contract.ts'
+import type { Channel, DrivenSink, Processed, PulledSink, Sink, Written } from '../contract.ts'
 import { Complaint } from './complaint.ts'
 
 export interface SinkDriverParts<S> {
@@ -16,16 +17,22 @@ export interface SinkDriverParts<S> {
   readonly counters: SinkCounters
   /** Where the channel's transactionCapacity is below the sink's own batch size. */
   readonly batchLimit: number | undefined
-  /** Called after each take that may have made the channel emptier. */
-  readonly onDelivered: () => void
+  /** Called after each take that may have made the channel emptier; so many of its events were given up. */
+  readonly onTaken: (givenUp: number) => void
 }
 
 type State = ComponentHealth['state']
+
+/** Flume's sink runner: n × 1 s after a back-off, 5 s at most (M-06). */
+const pauseFirstMs = 1000
+const pauseMaxMs = 5000
 
 /** One sink at work: a call takes one batch and writes it. It outlives the runner, so that a group can be changed around it. */
 export class SinkDriver {
   readonly #parts: SinkDriverParts<Sink>
   readonly #complaint: Complaint
+  /** For pauses that the sink asks for itself. */
+  readonly #backoff = new Backoff(pauseFirstMs, pauseMaxMs)
   #starting: Promise<void> | undefined
   #state: State = 'starting'
   #problem: string | undefined
@@ -117,7 +124,7 @@ export class SinkDriver {
       await this.start()
       await sink.connect?.()
       step = 'take'
-      const write = (batch: EventBatch): Promise<true> => {
+      const write = async (batch: EventBatch): Promise<Written & { readonly count: number }> => {
         step = 'write'
         // A write before this one has failed: these events follow it back into the channel, so that they stay in order.
         if (onWriting && this.#broken) throw this.#broken.error
@@ -128,13 +135,15 @@ export class SinkDriver {
           })
           onWriting()
         }
-        return written
+        return { ...(await written), count: batch.count }
       }
       const taken = await channel.take(max, write, signal)
       this.#state = 'running'
       this.#problem = undefined
       if (taken) {
-        this.#parts.onDelivered()
+        this.#parts.onTaken(taken.delivered === false ? taken.count : 0)
+        if (taken.pause) await this.#parts.clock.sleep(this.#backoff.next(), signal).catch(() => undefined)
+        else this.#backoff.reset()
         return 'ready'
       }
       if (!signal.aborted) counters.batchEmpty++
@@ -149,20 +158,21 @@ export class SinkDriver {
     }
   }
 
-  async #write(batch: EventBatch, max: number): Promise<true> {
+  async #write(batch: EventBatch, max: number): Promise<Written> {
     const { sink, counters } = this.#parts
     counters.eventDrainAttempt += batch.count
+    let written: Written
     try {
-      await sink.write(batch)
+      written = (await sink.write(batch)) ?? {}
     } catch (error) {
       counters.eventWriteFail++
       throw error
     }
-    counters.eventDrainSuccess += batch.count
+    if (written.counted ?? written.delivered ?? true) counters.eventDrainSuccess += batch.count
     if (batch.count >= max) counters.batchComplete++
     else counters.batchUnderflow++
     this.#complaint.worked('delivers again')
-    return true
+    return written
   }
 }
 
@@ -182,7 +192,7 @@ export class PulledDriver {
 
   /** Serves until the signal aborts, again after `pauseMs` when it fails. Never rejects. */
   async serve(signal: AbortSignal, pauseMs: number): Promise<void> {
-    const { clock, log, sink, channel, counters, onDelivered } = this.#parts
+    const { clock, log, sink, channel, counters, onTaken } = this.#parts
     const complaint = new Complaint(log, clock)
     const lending: Pick<Channel, 'take' | 'transactionCapacity'> = {
       get transactionCapacity() {
@@ -190,7 +200,7 @@ export class PulledDriver {
       },
       take: async (max, use, takeSignal) => {
         const result = await channel.take(max, (batch) => this.#lend(batch, use), takeSignal)
-        onDelivered()
+        onTaken(0)
         return result
       },
     }

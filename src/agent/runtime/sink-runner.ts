@@ -72,6 +72,11 @@ export class ProcessorRunner implements SinkRunner {
       } catch (error) {
         if (signal.aborted) break
         complaint?.failed(error, 'the events stay in the channel, trying again')
+        if (error instanceof FlumeError && error.atOnce) {
+          // Without a pause, but not without a turn for everybody else.
+          await new Promise((resolve) => setImmediate(resolve))
+          continue
+        }
         const again = error instanceof FlumeError && error.retry
         await clock.sleep(again ? backoff.next() : backoffMaxMs, signal).catch(() => undefined)
       }
