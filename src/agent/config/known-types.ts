@@ -156,6 +156,7 @@ const harmlessKeys: Readonly<Record<string, Readonly<Record<string, string>>>> =
     transactionCapacity: 'has no effect on a Kafka channel: the topic keeps the events',
     generateKeytabFor: 'is an instruction for Cloudera Manager and has no effect here',
   },
+  SpoolDirectorySource: { bufferMaxLines: 'is no longer read, in Flume neither' },
   HDFSEventSink: { 'hdfs.txnEventMax': 'is no longer read; the key is hdfs.batchSize' },
 }
 

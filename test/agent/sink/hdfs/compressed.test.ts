@@ -2,17 +2,18 @@ import assert from 'node:assert/strict'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { gunzipSync, inflateSync } from 'node:zlib'
+import { gunzipSync } from 'node:zlib'
 import type { Sink } from '../../../../src/agent/contract.ts'
 import { bzip2Uncompress } from '../../../../src/codec/compression/bzip2.ts'
 import { snappyUncompress } from '../../../../src/codec/compression/snappy.ts'
-import { readSequenceHeader, sequenceBlockEnd } from '../../../../src/codec/sequence-file.ts'
 import { EventBatch } from '../../../../src/core/event-batch.ts'
 import { ManualClock } from '../../../../src/testing/manual-clock.ts'
 import { bodies, numbered } from '../../../support/batches.ts'
 import { hdfsSink } from '../../../support/hdfs-sink.ts'
+import { inflateAll } from '../../../support/inflate-all.ts'
 import { logLines } from '../../../support/log-lines.ts'
 import { lz4Uncompress } from '../../../support/lz4.ts'
+import { sequenceBlocksOf } from '../../../support/sequence-blocks.ts'
 import { tempDir } from '../../../support/temp-dir.ts'
 
 const startMs = 1_700_000_000_000
@@ -27,20 +28,6 @@ function unblock(data: Buffer, uncompress: (chunk: Buffer) => Buffer): Buffer {
   const parts: Buffer[] = []
   for (let at = 0; at < data.length; at += 8 + data.readUInt32BE(at + 4))
     parts.push(uncompress(data.subarray(at + 8, at + 8 + data.readUInt32BE(at + 4))))
-  return Buffer.concat(parts)
-}
-
-/** zlib streams one behind the other, of which Node's own function reads the first. */
-function inflateAll(data: Buffer): Buffer {
-  const parts: Buffer[] = []
-  for (let rest = data; rest.length > 0; ) {
-    const { buffer, engine } = inflateSync(rest, { info: true }) as unknown as {
-      buffer: Buffer
-      engine: { bytesWritten: number }
-    }
-    parts.push(buffer)
-    rest = rest.subarray(engine.bytesWritten)
-  }
   return Buffer.concat(parts)
 }
 
@@ -94,16 +81,7 @@ for (const format of ['Writable', 'Text'] as const) {
     await sink.write(bodies('a'.repeat(600_000), 'b'.repeat(600_000), 'c'))
     const name = `FlumeData.${startMs + 1}.deflate`
     const file = await readFile(join(folder, `${name}.tmp`))
-    const header = readSequenceHeader(file)
-    assert.ok(header?.inBlocks)
-    const blocks: { readonly keys: readonly bigint[]; readonly values: readonly string[] }[] = []
-    for (let at = header.endBytes; at < file.length; ) {
-      const end = sequenceBlockEnd(file, at) as number
-      assert.equal(file.readInt32BE(at), -1)
-      assert.deepEqual(file.subarray(at + 4, at + 20), header.sync)
-      blocks.push(readBlock(file.subarray(at + 20, end), format))
-      at = end
-    }
+    const blocks = sequenceBlocksOf(file, format)
     assert.deepEqual(blocks, [
       { keys: [1700000000123n, 1700000000123n, 1700000000123n], values: ['one', '', 'x'.repeat(200)] },
       // A block ends behind a million bytes.
@@ -113,42 +91,6 @@ for (const format of ['Writable', 'Text'] as const) {
     await sink.stop?.()
     assert.deepEqual(await readdir(folder), [name])
   })
-}
-
-function readBlock(block: Buffer, format: 'Writable' | 'Text') {
-  let at = 0
-  const vint = (from: Buffer): number => {
-    const first = from.readInt8(at++)
-    if (first >= -112) return first
-    at += -112 - first
-    return from.readUIntBE(at - (-112 - first), -112 - first)
-  }
-  const count = vint(block)
-  const buffers = [0, 1, 2, 3].map(() => {
-    const length = vint(block)
-    at += length
-    return inflateSync(block.subarray(at - length, at))
-  }) as [Buffer, Buffer, Buffer, Buffer]
-  assert.equal(at, block.length)
-  assert.deepEqual(buffers[0], Buffer.alloc(count, 8))
-  const keys = Array.from({ length: count }, (_, i) => buffers[1].readBigInt64BE(8 * i))
-  at = 0
-  const lengths = Array.from({ length: count }, () => vint(buffers[2]))
-  at = 0
-  const values = lengths.map((serialized) => {
-    const start = at
-    let length: number
-    if (format === 'Text') length = vint(buffers[3])
-    else {
-      length = buffers[3].readInt32BE(at)
-      at += 4
-    }
-    at += length
-    assert.equal(at - start, serialized)
-    return buffers[3].toString('utf8', at - length, at)
-  })
-  assert.equal(at, buffers[3].length)
-  return { keys, values }
 }
 
 function text(from: number, count: number): string {
