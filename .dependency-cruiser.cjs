@@ -39,6 +39,12 @@ module.exports = {
       ['net', 'core', 'spec', 'codec', 'monitor'],
     ),
     only(
+      'adopt-reads-and-keeps',
+      'Bringing in what real Flume left is reading its files and writing ours; no agent runs for it.',
+      ['adopt'],
+      ['adopt', 'core', 'codec', 'storage'],
+    ),
+    only(
       'client-is-a-thin-door',
       'Programs that only send events load no agent, no job and no command; what the client does lies in net, where the avro sink has it too.',
       ['client'],

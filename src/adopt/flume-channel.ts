@@ -17,7 +17,7 @@ export interface FlumeChannelOptions {
   readonly disk: Disk
   /** Checkpoint, backup and data directories of one channel, in any order. */
   readonly directories: readonly string[]
-  /** Answers the process that holds Flume's lock on a directory, when it can be told. */
+  /** Answers the process that has a directory's lock file open, when it can be told. */
   readonly lockHolder: (directory: string) => Promise<number | undefined>
   /** Reads all logs from their beginning, and asks for no checkpoint. */
   readonly withoutCheckpoint: boolean
@@ -151,7 +151,7 @@ async function refuseRunning({ directories, lockHolder }: FlumeChannelOptions): 
   for (const directory of directories) {
     const pid = await lockHolder(directory)
     if (pid === undefined) continue
-    throw new FlumeError('INVALID_STATE', `${directory} is in use: process ${pid} holds its in_use.lock`, {
+    throw new FlumeError('INVALID_STATE', `${directory} is in use: process ${pid} has its in_use.lock open`, {
       retry: true,
       hint: 'stop the agent of Apache Flume first',
     })

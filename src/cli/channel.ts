@@ -4,6 +4,8 @@ import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Command, CommanderError } from 'commander'
 import type { FlumeChannel } from '../adopt/flume-channel.ts'
+import { AvroContainerWriter, containerSyncBytes } from '../codec/avro/container.ts'
+import { EventWriter, eventSchema } from '../codec/avro/events.ts'
 import { systemClock } from '../core/clock.ts'
 import { FlumeError } from '../core/error.ts'
 import { BatchBuilder, type EventBatch } from '../core/event-batch.ts'
@@ -16,7 +18,7 @@ import type { Damage } from '../storage/segment-log.ts'
 import { areFlumes, type FlumeGiven, importChannel, openFlume, verifyFlume } from './flume-channel.ts'
 import type { Terminal, Verb } from './verb.ts'
 
-const formats = ['json', 'text'] as const
+const formats = ['json', 'text', 'avro'] as const
 
 interface Given extends FlumeGiven {
   readonly n: string
@@ -43,7 +45,8 @@ export const channel: Verb = async (argv, terminal) => {
   const action = actions.get(what)
   if (!action && what !== 'import') throw usage(`there is no "channel ${what}"; there are ${whats.join(', ')}`)
   const given = command.opts<Given>()
-  if (!formats.some((format) => format === given.format)) throw usage(`the format is ${formats.join(' or ')}`)
+  if (!formats.some((format) => format === given.format))
+    throw usage(`the format is ${formats.slice(0, -1).join(', ')} or ${formats.at(-1)}`)
   if (!/^[1-9]\d{0,8}$/.test(given.n)) throw usage(`-n takes a number of events, not "${given.n}"`)
   const directories = await directoriesOf(places)
   if (!action) return importChannel(directories, given, terminal)
@@ -75,7 +78,11 @@ each of its dataDirs.`,
     .exitOverride()
     .configureOutput({ writeOut: () => undefined, writeErr: () => undefined })
     .option('-n <events>', 'how many events to peek at', '10')
-    .option('--format <format>', 'of an export: json, one event a line, or text, the bodies alone', 'json')
+    .option(
+      '--format <format>',
+      'of an export: json, one event a line; text, the bodies alone; avro, a container of events',
+      'json',
+    )
     .option('-i, --input <file>', 'what to replay; standard input when left out')
     .option<string[]>(
       '--from <dir>',
@@ -92,7 +99,7 @@ each of its dataDirs.`,
 
 const actions: ReadonlyMap<string, Action> = new Map<string, Action>([
   ['inspect', inspect],
-  ['peek', (directories, { n }, { stdout }) => print(directories, Number(n), jsonOf, stdout)],
+  ['peek', (directories, { n }, { stdout }) => print(directories, Number(n), json, stdout)],
   ['verify', verify],
   ['export', (directories, given, { stdout }) => print(directories, Number.POSITIVE_INFINITY, formatOf(given), stdout)],
   ['replay', replay],
@@ -108,32 +115,30 @@ async function lookIntoFlume(
   terminal: Terminal,
 ): Promise<number> {
   const { stdout } = terminal
-  if (what === 'replay' || what === 'repair') {
-    throw new FlumeError(
-      'INVALID_STATE',
-      `${directories.join(', ')} is a channel of Apache Flume, and is only looked at`,
-      {
-        hint: 'flume-ts channel import brings its events into a channel of ours; Flume has a fcintegritytool of its own',
-      },
-    )
-  }
+  if (what === 'replay' || what === 'repair') refuseFlume(directories)
   const flume = await openFlume(directories, given, terminal)
   if (what === 'inspect') stdout.write(`${flume.describe().map(escapeControls).join('\n')}\n`)
   if (what === 'verify') return verifyFlume(flume, stdout)
-  if (what === 'peek') await printFlume(flume, Number(given.n), jsonOf, stdout)
+  if (what === 'peek') await printFlume(flume, Number(given.n), json, stdout)
   if (what === 'export') await printFlume(flume, Number.POSITIVE_INFINITY, formatOf(given), stdout)
   return flume.damaged > 0 ? 1 : 0
 }
 
-async function printFlume(
-  flume: FlumeChannel,
-  max: number,
-  format: (batch: EventBatch) => string,
-  stdout: Terminal['stdout'],
-): Promise<void> {
+function refuseFlume(directories: readonly string[]): never {
+  throw new FlumeError(
+    'INVALID_STATE',
+    `${directories.join(', ')} is a channel of Apache Flume, and is only looked at`,
+    {
+      hint: 'flume-ts channel import brings its events into a channel of ours; Flume has a fcintegritytool of its own',
+    },
+  )
+}
+
+async function printFlume(flume: FlumeChannel, max: number, format: Format, stdout: Terminal['stdout']): Promise<void> {
+  await written(stdout, format.begin)
   let left = max
   for await (const batch of flume.batches()) {
-    await written(stdout, format(batch.slice(0, Math.min(left, batch.count))))
+    await written(stdout, format.encode(batch.slice(0, Math.min(left, batch.count))))
     left -= batch.count
     if (left <= 0) break
   }
@@ -156,7 +161,9 @@ export const tool: Verb = async ([name, ...argv], terminal) => {
   if (eventValidator !== undefined) throw usage('-e names a Java class, which cannot be run here')
   const directories = (dataDirs ?? '').split(',').filter((directory) => directory !== '')
   if (directories.length === 0) throw usage('-l names the data directories')
-  return repair(await directoriesOf(directories), channelCommand().opts<Given>(), terminal)
+  const places = await directoriesOf(directories)
+  if (await areFlumes(places)) refuseFlume(places)
+  return repair(places, channelCommand().opts<Given>(), terminal)
 }
 
 /** The data directories: those named, or those that a checkpoint directory names. */
@@ -244,15 +251,16 @@ function describeDamage({ path, offset, bytes, events, isEnd }: Damage): string 
 function print(
   directories: readonly string[],
   max: number,
-  format: (batch: EventBatch) => string,
+  format: Format,
   stdout: Terminal['stdout'],
 ): Promise<number> {
   return opened(directories, true, async ({ log }) => {
+    await written(stdout, format.begin)
     for (let left = max; left > 0; ) {
       const slices = await log.lend(Math.min(left, 1000))
       if (slices.length === 0) break
       for (const { batch } of slices) {
-        await written(stdout, format(batch))
+        await written(stdout, format.encode(batch))
         left -= batch.count
       }
     }
@@ -261,8 +269,8 @@ function print(
 }
 
 /** A pipe takes what it can: nothing piles up here. */
-async function written(stdout: Terminal['stdout'], text: string): Promise<void> {
-  if (stdout.write(text) !== false || !('once' in stdout)) return
+async function written(stdout: Terminal['stdout'], text: string | Uint8Array): Promise<void> {
+  if (text.length === 0 || stdout.write(text) !== false || !('once' in stdout)) return
   await new Promise<void>((resolve) => (stdout as NodeJS.WriteStream).once('drain', resolve))
 }
 
@@ -277,8 +285,30 @@ function jsonOf(batch: EventBatch): string {
   return lines
 }
 
-function formatOf({ format }: Given): (batch: EventBatch) => string {
-  return format === 'text' ? textOf : jsonOf
+/** How events are written down. */
+interface Format {
+  readonly begin: string | Uint8Array
+  readonly encode: (batch: EventBatch) => string | Uint8Array
+}
+
+const json: Format = { begin: '', encode: jsonOf }
+
+function formatOf({ format }: Given): Format {
+  if (format === 'avro') return avro()
+  return format === 'text' ? { begin: '', encode: textOf } : json
+}
+
+/** A container with Flume's schema of an event, as the serializer avro_event writes it. */
+function avro(): Format {
+  const sync = Uint8Array.from({ length: containerSyncBytes }, () => Math.floor(systemRandom() * 256))
+  const container = new AvroContainerWriter({ schema: eventSchema, codec: 'null', sync })
+  return {
+    begin: container.header(),
+    encode: (batch) => {
+      const events = new EventWriter(batch)
+      return container.blocks(batch.count, (writer, index) => events.write(writer, index))
+    },
+  }
 }
 
 function textOf(batch: EventBatch): string {

@@ -22,11 +22,11 @@ function drive(
   return startJava(`flume-${version}`, 'FileChannelDriver', [...inFolder, '--', ...steps])
 }
 
-async function driveToEnd(...given: Parameters<typeof drive>): Promise<string> {
+async function driveToEnd(...given: Parameters<typeof drive>): Promise<{ readonly out: string; readonly log: string }> {
   await using driver = await drive(...given)
   const code = await driver.exited
   assert.equal(code, 0, driver.stderr.slice(-4_000))
-  return driver.stdout
+  return { out: driver.stdout, log: driver.stderr }
 }
 
 const common = ['transactionCapacity=1000', 'minimumRequiredSpace=1048576', 'keep-alive=3']
@@ -37,6 +37,14 @@ const three = [
   'dataDirs=@data-1,@data-2,@data-3',
   'capacity=20000',
   'maxFileSize=30000',
+]
+const two = [
+  ...common.slice(1),
+  'transactionCapacity=100',
+  'checkpointDir=@checkpoint',
+  'dataDirs=@data-1,@data-2',
+  'capacity=500',
+  'maxFileSize=20000',
 ]
 const dual = [...one, 'useDualCheckpoints=true', 'backupCheckpointDir=@backup']
 
@@ -98,17 +106,26 @@ const scenarios: readonly Scenario[] = [
     lives: [
       ['storm:1500/3/1', 'halt'],
       ['first=5000', 'storm:900/3/2', 'checkpoint', 'storm:400/2/3', 'put:20', 'halt'],
-      ['first=9000', 'put-open:3', 'storm-halt:1200/4/4'],
+      ['first=9000', 'put-open:3', 'put:2000/50', 'storm-halt:1200/4/4'],
     ],
     directories: ['checkpoint', 'data-1', 'data-2', 'data-3'],
-    record: 'three-directories',
+  },
+  {
+    what: 'two data directories with small logs, in which threads put and take at the same time',
+    options: two,
+    lives: [
+      ['storm:120/2/5', 'checkpoint', 'storm:100/2/6', 'halt'],
+      ['first=1000', 'storm:60/2/7', 'put:5', 'put-open:2', 'halt'],
+    ],
+    directories: ['checkpoint', 'data-1', 'data-2'],
+    record: 'two-directories',
   },
   {
     what: 'a checkpoint that was not finished, and its backup',
     options: dual,
     lives: [
-      ['put:50/10', 'take:5', 'checkpoint', 'put:20', 'checkpoint', 'close'],
-      ['first=100', 'put:30/3', 'take:13', 'halt'],
+      ['put:50/10', 'take:5', 'checkpoint', 'pause:800', 'put:20', 'checkpoint', 'pause:800', 'close'],
+      ['first=100', 'pause:800', 'put:30/3', 'take:13', 'halt'],
     ],
     directories: ['checkpoint', 'backup', 'data'],
     spoil: (folder) => truncateSync(join(folder, 'checkpoint', 'checkpoint'), 1000),
@@ -135,7 +152,9 @@ const scenarios: readonly Scenario[] = [
 for (const version of ['1.9', '1.11'] as const) {
   describe(`events left in a file channel of Flume ${version}`, () => {
     for (const { what, options, lives, directories, spoil, flags = [], isMixed = false, record } of scenarios) {
-      test(`import brings in what Flume itself would have delivered: ${what} (F-01, F-10, F-11, F-14, F-16)`, async (t) => {
+      test(`import brings in what Flume itself would have delivered: ${what} (F-01, F-10, F-11, F-14, F-16)`, {
+        timeout: 60_000,
+      }, async (t) => {
         const base = await tempDir(t)
         const folder = join(base, 'flume')
         mkdirSync(folder)
@@ -150,7 +169,7 @@ for (const version of ['1.9', '1.11'] as const) {
         copyFolder(folder, join(base, 'copy'))
         const before = filesOf(folder)
         const drained = await driveToEnd(version, join(base, 'copy'), options, ['drain', 'close'])
-        const delivered = [...drained.matchAll(/^EVENT (.*)$/gm)].map((match) => match[1] as string)
+        const delivered = [...drained.out.matchAll(/^EVENT (.*)$/gm)].map((match) => match[1] as string)
 
         const from = directories
           .map((directory) => join(folder, directory))
@@ -173,7 +192,7 @@ for (const version of ['1.9', '1.11'] as const) {
       })
     }
 
-    test('import keeps away from a channel that Flume has open (F-09)', async (t) => {
+    test('import keeps away from a channel that Flume has open (F-09)', { timeout: 60_000 }, async (t) => {
       const folder = await tempDir(t)
       await using driver = await drive(version, folder, one, ['put:20', 'checkpoint', 'wait'])
       await driver.waitFor(/READY/)
@@ -185,16 +204,16 @@ for (const version of ['1.9', '1.11'] as const) {
       ]) {
         const { code, err } = await runVerb('channel', ...argv)
         assert.equal(code, 1)
-        assert.match(err, new RegExp(`checkpoint is in use: process ${driver.pid} holds its in_use.lock`))
+        assert.match(err, new RegExp(`checkpoint is in use: process ${driver.pid} has its in_use.lock open`))
       }
       await driver.kill()
       const imported = await runVerb('channel', 'import', ...from, join(folder, 'ours'))
       assert.match(imported.out, /^20 events were imported/m)
     })
 
-    test('a channel killed at any moment gives what Flume would deliver', async (t) => {
+    test('a channel killed at any moment gives what Flume would deliver', { timeout: 60_000 }, async (t) => {
       const base = await tempDir(t)
-      for (let round = 0; round < 3; round++) {
+      for (let round = 0; round < 2; round++) {
         const folder = join(base, `round-${round}`)
         mkdirSync(folder)
         const driver = await drive(
@@ -208,15 +227,23 @@ for (const version of ['1.9', '1.11'] as const) {
         await driver.kill()
         copyFolder(folder, `${folder}-copy`)
         const drained = await driveToEnd(version, `${folder}-copy`, [...three, 'capacity=100000'], ['drain', 'close'])
-        const delivered = [...drained.matchAll(/^EVENT (.*)$/gm)].map((match) => match[1] as string)
+        const delivered = [...drained.out.matchAll(/^EVENT (.*)$/gm)].map((match) => match[1] as string)
         const { out, err, code } = await runVerb(
           'channel',
           'export',
           ...['checkpoint', 'data-1', 'data-2', 'data-3'].map((name) => join(folder, name)),
         )
         assert.equal(code, 0, err)
-        // What a sink had at the checkpoint comes first, and Flume mixes it up.
-        assert.deepEqual(eventsOf(out).sort(), delivered.sort())
+        const ours = eventsOf(out)
+        const theirs = new Set(delivered)
+        assert.equal(new Set(ours).size, ours.length)
+        assert.deepEqual(
+          ours.filter((event) => !theirs.has(event)),
+          [],
+        )
+        // What a sink had at the checkpoint, gave back, and delivered later, Flume delivers again, and says so.
+        const doubles = Number(/Pending takes (\d+) exist/.exec(drained.log)?.[1] ?? 0)
+        assert.ok(delivered.length - ours.length <= doubles, `${delivered.length} - ${ours.length} <= ${doubles}`)
       }
     })
   })

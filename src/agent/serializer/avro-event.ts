@@ -1,5 +1,5 @@
 import { AvroContainerWriter, containerCodecProblem, containerSyncBytes } from '../../codec/avro/container.ts'
-import { EventWriter } from '../../codec/avro/events.ts'
+import { EventWriter, eventSchema } from '../../codec/avro/events.ts'
 import { hashMapOrder } from '../../codec/java-hash-order.ts'
 import { avroContainerOptions } from '../../spec/avro-container-options.ts'
 import type { Options } from '../../spec/option.ts'
@@ -27,9 +27,6 @@ export const avroEvent = defineSerializer({
   create: (options, context) => new AvroEventWriter(options, context),
 })
 
-/** As Flume's serializer prints it. */
-const schema =
-  '{"type":"record","name":"Event","fields":[{"name":"headers","type":{"type":"map","values":"string"}},{"name":"body","type":"bytes"}]}'
 const nothing = new Uint8Array(0)
 
 class AvroEventWriter implements Serializer {
@@ -39,7 +36,7 @@ class AvroEventWriter implements Serializer {
 
   constructor({ syncIntervalBytes, compressionCodec }: AvroEventOptions, { random }: SerializerContext) {
     this.#container = new AvroContainerWriter({
-      schema,
+      schema: eventSchema,
       codec: compressionCodec,
       sync: Uint8Array.from({ length: containerSyncBytes }, () => Math.floor(random() * 256)),
       syncIntervalBytes,

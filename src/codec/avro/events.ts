@@ -4,6 +4,10 @@ import { EventBatch, type HeaderColumn } from '../../core/event-batch.ts'
 import { HeaderColumns, HeaderRows, headerBytesHint } from '../header-columns.ts'
 import type { AvroReader, AvroWriter } from './binary.ts'
 
+/** An event's schema as Flume's serializer prints it. */
+export const eventSchema =
+  '{"type":"record","name":"Event","fields":[{"name":"headers","type":{"type":"map","values":"string"}},{"name":"body","type":"bytes"}]}'
+
 /** Smallest event: an empty map and an empty body. */
 const eventBytesMin = 2
 

@@ -40,7 +40,7 @@ export function readLogMeta(bytes: Buffer): FlumeLogMeta {
     else if (meta.is(5, 2, 'encryption')) encryption = readEncryption(meta.message('encryption'))
     else if (meta.is(6, 1, 'position')) positionBefore = meta.count64('position')
     else if (meta.is(7, 1, 'order')) orderBefore = meta.count64('order')
-    else meta.skip('metadata')
+    else throw meta.unknown('metadata')
   }
   if (found !== version) throw broken(`version ${found}, not ${version}`)
   return { file, position, order, positionBefore, orderBefore, encryption }
@@ -52,7 +52,7 @@ function readEncryption(reader: WireReader): { readonly cipher: string; readonly
     // Told to people: names, not pages.
     if (reader.is(1, 2, 'cipher')) cipher = reader.text('cipher').slice(0, 100)
     else if (reader.is(2, 2, 'key alias')) keyAlias = reader.text('key alias').slice(0, 100)
-    else reader.skip('encryption')
+    else throw reader.unknown('encryption')
   }
   return { cipher, keyAlias }
 }
@@ -79,9 +79,9 @@ export function readCheckpointMeta(bytes: Buffer): FlumeCheckpointMeta {
       const log = meta.message('log')
       while (log.next('log')) {
         if (log.is(1, 5, 'file')) files.push(log.int32('file'))
-        else log.skip('log')
+        else throw log.unknown('log')
       }
-    } else meta.skip('metadata')
+    } else throw meta.unknown('metadata')
   }
   if (found !== version) throw broken(`version ${found}, not ${version}`)
   if (order < 0 || size < 0 || head < 0) throw broken('order, size or head is missing')

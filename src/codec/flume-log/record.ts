@@ -57,7 +57,7 @@ export function readFlumeRecord(bytes: Buffer, start: number, end: number): Flum
       if (head.type === 'take' && body.is(1, 5, 'file of a take')) file = body.int32('file of a take')
       else if (head.type === 'take' && body.is(2, 5, 'offset of a take')) offset = body.int32('offset of a take')
       else if (head.type === 'commit' && body.is(1, 5, 'type of a commit')) commits = body.int32('type of a commit')
-      else body.skip(head.type)
+      else throw body.unknown(head.type)
     }
     if (head.type === 'take' && (file <= 0 || offset < 0)) throw broken(`a take of file ${file}, offset ${offset}`)
     if (head.type === 'commit' && commits !== 1 && commits !== 2) throw broken(`a commit of type ${commits}`)
@@ -77,7 +77,7 @@ export function readFlumeEvent(bytes: Buffer, start: number, end: number): Flume
   while (put.next('put')) {
     if (put.is(1, 2, 'event')) event = readEvent(put.message('event'))
     else if (put.is(2, 1, 'checksum')) crc = put.count64('checksum')
-    else put.skip('put')
+    else throw put.unknown('put')
   }
   readFooter(reader, end)
   if (!event) throw broken('a put without an event')
@@ -96,7 +96,7 @@ function readHead(reader: WireReader): Pick<FlumeRecord, 'type' | 'transaction' 
     if (head.is(1, 5, 'type')) number = head.int32('type')
     else if (head.is(2, 1, 'transaction id')) transaction = head.count64('transaction id')
     else if (head.is(3, 1, 'write order id')) order = head.count64('write order id')
-    else head.skip('head of a record')
+    else throw head.unknown('head of a record')
   }
   const type = types[number]
   if (!type || transaction === undefined || order === undefined) throw broken('no head of a record')
@@ -105,7 +105,7 @@ function readHead(reader: WireReader): Pick<FlumeRecord, 'type' | 'transaction' 
 
 function readFooter(reader: WireReader, end: number): void {
   const footer = reader.message('footer')
-  while (footer.next('footer')) footer.skip('footer')
+  while (footer.next('footer')) throw footer.unknown('footer')
   if (reader.at !== end) throw broken(`${end - reader.at} bytes behind the footer of a record`)
 }
 
@@ -115,7 +115,7 @@ function readEvent(reader: WireReader): FlumeEvent {
   while (reader.next('event')) {
     if (reader.is(1, 2, 'header')) headers.push(readHeader(reader.message('header')))
     else if (reader.is(2, 2, 'body')) body = reader.range('body')
-    else reader.skip('event')
+    else throw reader.unknown('event')
   }
   if (!body) throw broken('an event without a body')
   // Not by assignment: a stranger may have sent a header named __proto__.
@@ -129,7 +129,7 @@ function readHeader(reader: WireReader): [string, string] {
   while (reader.next('header')) {
     if (reader.is(1, 2, 'key')) key = reader.text('key')
     else if (reader.is(2, 2, 'value')) value = reader.text('value')
-    else reader.skip('header')
+    else throw reader.unknown('header')
   }
   if (key === undefined) throw broken('a header without a key')
   return [key, value]

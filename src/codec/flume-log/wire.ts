@@ -74,11 +74,9 @@ export class WireReader {
     return true
   }
 
-  /** Steps over the value of a field that nobody knows. */
-  skip(what: string): void {
-    if (this.#type === 0) this.#varint(what)
-    else if (this.#type === 2) this.range(what)
-    else this.#fixed(this.#type === 1 ? 8 : 4, what)
+  /** The error of a field that nobody knows. Flume's messages have had the same fields since 1.3: one more is damage. */
+  unknown(what: string): FlumeError {
+    return broken(`${what} has a field ${this.#number}`)
   }
 
   int32(what: string): number {

@@ -27,6 +27,7 @@ import org.apache.flume.event.EventBuilder;
  *   storm:N/T/SEED                   T threads put and T take, in transactions of random sizes and ends, until N events are put
  *   storm-halt:N/T/SEED              ... and the process halts while they do
  *   checkpoint  roll                 writes a checkpoint, begins new log files
+ *   pause:MS                         lets the backup of a checkpoint be written
  *   drain                            takes all there is, one line each: EVENT headers body, in base64
  *   wait                             says READY and waits to be killed
  *   close  halt                      ends in good order, or as if it were killed
@@ -36,7 +37,16 @@ public class FileChannelDriver {
   private static final AtomicInteger next = new AtomicInteger();
   private static FileChannel channel;
 
-  public static void main(String[] arguments) throws Exception {
+  public static void main(String[] arguments) {
+    try {
+      run(arguments);
+    } catch (Throwable thrown) {
+      thrown.printStackTrace();
+      Runtime.getRuntime().halt(1);
+    }
+  }
+
+  private static void run(String[] arguments) throws Exception {
     Context context = new Context();
     int at = 0;
     for (; !arguments[at].equals("--"); at++) {
@@ -94,6 +104,7 @@ public class FileChannelDriver {
         int count = ((Object[]) files.get(log())).length;
         for (int i = 0; i < count; i++) call(log(), "roll", int.class, i);
         break;
+      case "pause": Thread.sleep(numbers[0]); break;
       case "drain": drain(); break;
       case "wait":
         System.out.println("READY");
@@ -147,7 +158,7 @@ public class FileChannelDriver {
           int count = 1 + random.nextInt(20);
           for (int i = 0; i < count; i++) {
             if (puts) channel.put(event(next.getAndIncrement()));
-            else if (channel.take() == null) break;
+            else if (random.nextInt(3) == 0 || channel.take() == null) break;
           }
           if (random.nextInt(8) == 0) transaction.rollback(); else transaction.commit();
           transaction.close();
