@@ -15,6 +15,8 @@ const chapters: readonly (readonly [letters: string, about: string, last: number
   ['M', 'starting, stopping and retrying', 7],
   ['T', 'transactions', 5],
   ['MC', 'the memory channel', 12],
+  ['F', 'the file channel', 16],
+  ['X', 'the spillable channel and the Kafka channel', 5],
   ['P', 'channel processors and selectors', 11],
   ['K', 'sink processors', 11],
   ['I', 'interceptors', 7],

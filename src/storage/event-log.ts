@@ -3,7 +3,7 @@ import { asError, FlumeError } from '../core/error.ts'
 import type { EventBatch } from '../core/event-batch.ts'
 import type { Random } from '../core/random.ts'
 import type { Disk, DiskLock } from './disk.ts'
-import { checkIdentity, prepareIdentity } from './log-identity.ts'
+import { checkIdentity, checkPlace, prepareIdentity } from './log-identity.ts'
 import { NumberSet } from './number-set.ts'
 import { decodeBatch, draftBatch, draftTaken } from './record.ts'
 import { type Damage, LogCursor, type LogLimits, type LogReporter, SegmentLog } from './segment-log.ts'
@@ -272,8 +272,8 @@ export class EventLog {
     const all = [...new Set([...directories, ...(checkpointDirectory === undefined ? [] : [checkpointDirectory])])]
     if (!readOnly) for (const directory of all) await disk.makeDirectory(directory)
     for (const directory of all) await this.#lock(directory, readOnly)
-    if (readOnly) await checkIdentity(this.#options)
-    else await prepareIdentity(this.#options)
+    const ids = readOnly ? undefined : await prepareIdentity(this.#options)
+    if (!ids) await checkIdentity(this.#options)
     const state = () => ({ next: this.#next, gone: this.#gone })
     for (const directory of directories) {
       const { log, next, gone } = await SegmentLog.open({
@@ -281,6 +281,10 @@ export class EventLog {
         directory,
         indexDirectory: checkpointDirectory,
         state,
+        checkPlace: async () => {
+          const id = ids?.get(directory)
+          if (id !== undefined) await checkPlace(disk, directory, id)
+        },
       })
       this.#logs.push(log)
       this.#next = Math.max(this.#next, next)

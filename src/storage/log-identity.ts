@@ -40,8 +40,11 @@ export interface IdentityOptions {
   readonly importing?: boolean
 }
 
-/** Sees to it that these directories are those of one log, all of them; new ones join it. Rejects INVALID_STATE otherwise. */
-export async function prepareIdentity(options: IdentityOptions): Promise<void> {
+/**
+ * Sees to it that these directories are those of one log, all of them; new ones join it. Resolves to the ids of the
+ * directories, by path; rejects INVALID_STATE when they are not.
+ */
+export async function prepareIdentity(options: IdentityOptions): Promise<ReadonlyMap<string, string>> {
   const { disk, random, directories, checkpointDirectory, importing = false } = options
   const found = new Map<string, DirectoryIdentity | undefined>()
   for (const directory of directories) {
@@ -70,6 +73,18 @@ export async function prepareIdentity(options: IdentityOptions): Promise<void> {
   if (checkpointDirectory !== undefined && JSON.stringify(whole?.directories) !== JSON.stringify(ids)) {
     await write(disk, checkpointDirectory, channelFile, { format, channel, directories: ids })
   }
+  return new Map(Object.entries(ids).map(([id, directory]) => [directory, id]))
+}
+
+/** Rejects when the directory is not the one with this id any more: its disk is away, and what is written there now would be missed when it comes back. */
+export async function checkPlace(disk: Disk, directory: string, id: string): Promise<void> {
+  const identity = await read<DirectoryIdentity>(disk, `${directory}/${directoryFile}`)
+  if (identity?.directory === id) return
+  const why = identity ? `belongs to another directory` : 'is not there'
+  throw new FlumeError('IO', `${directory} is not what it was: its ${directoryFile} ${why}`, {
+    retry: true,
+    hint: 'is its disk still mounted?',
+  })
 }
 
 /** Changes nothing; rejects when the directories are not those of one log. */

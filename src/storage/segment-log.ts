@@ -49,6 +49,8 @@ export interface SegmentLogOptions extends LogLimits {
   readonly onIndexFailed?: () => void
   /** What a new segment begins with: the next number, and everything that is gone. */
   readonly state: () => { readonly next: number; readonly gone: NumberSet }
+  /** Rejects when `directory` is not the one that was opened any more. Asked before a file is made in it. */
+  readonly checkPlace?: () => Promise<void>
 }
 
 /** A segment, as far as it may be read. */
@@ -527,6 +529,7 @@ export class SegmentLog {
     if (this.#isUnsynced) await this.#file?.sync()
     this.#isUnsynced = false
     await this.#finishFile()
+    await this.#options.checkPlace?.()
     // Never twice, also when a file of which nothing came could not be removed.
     this.#sequence = Math.max(this.#sequence, last?.sequence ?? 0) + 1
     const sequence = this.#sequence

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
@@ -403,11 +403,26 @@ describe('file channel', () => {
     await assert.rejects(open({ disk: realDisk, folder }), { code: 'EEXIST', message: /data/ })
   })
 
-  it('refuses puts when its directory has disappeared', async (t) => {
+  it('refuses puts while its directory is away or another one is in its place, and goes on when it is back', async (t) => {
     const folder = await tempDir(t)
+    const data = join(folder, 'data')
     const { channel } = await open({ disk: realDisk, folder })
-    await rm(join(folder, 'data'), { recursive: true })
+    await rename(data, `${data}.away`)
     await assert.rejects(channel.put(numbered(0, 1)), { code: 'IO', retry: true, message: /data cannot be written/ })
+    // As when a disk is not mounted any more: what is written here now would be missed when it comes back.
+    await mkdir(data)
+    await assert.rejects(channel.put(numbered(0, 1)), {
+      code: 'IO',
+      retry: true,
+      message: /data cannot be written: .*data is not what it was: its directory\.json is not there/,
+    })
+    assert.deepEqual(await readdir(data), [])
+    assert.match(channel.problem ?? '', /is not what it was/)
+    await rm(data, { recursive: true })
+    await rename(`${data}.away`, data)
+    await channel.put(numbered(1, 1))
+    assert.equal(channel.problem, undefined)
+    assert.deepEqual(await channel.take(9, all), ['1'])
     await channel.stop()
   })
 
