@@ -92,7 +92,15 @@ describe('what a job can call', () => {
   const ssc = new api.StreamingContext(sc, api.Seconds(1))
   const time = new api.Time(0)
   const info = { batchTime: time, streamIdToInputInfo: new Map(), submissionTime: 0, outputOperationInfos: new Map() }
-  const operation = { batchTime: time, id: 0, name: '', description: '', startTime: undefined, endTime: undefined }
+  const operation = {
+    batchTime: time,
+    id: 0,
+    name: '',
+    description: '',
+    startTime: undefined,
+    endTime: undefined,
+    jobIds: [],
+  }
   for (const one of [
     api.Seconds(1),
     time,
