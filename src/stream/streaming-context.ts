@@ -11,6 +11,7 @@ import { readCheckpoints, resume } from './checkpoint/recovery.ts'
 import type { SparkConf } from './conf.ts'
 import { DStream } from './dstream.ts'
 import type { FileSystem } from './files.ts'
+import { readRecords } from './fixed-records.ts'
 import { callSite } from './graph/call-site.ts'
 import { type ContextState, type StreamContext, StreamGraph } from './graph/graph.ts'
 import type { InputNode, Node } from './graph/node.ts'
@@ -20,12 +21,12 @@ import { UnionNode } from './op/union.ts'
 import { applicationOf } from './page/application.ts'
 import { StreamingPage } from './page/streaming-page.ts'
 import type { RDD } from './rdd/rdd.ts'
-import { FileNode, readRecords } from './receiver/file.ts'
+import { FileNode } from './receiver/file.ts'
 import { ReceiverGroup, withLimit } from './receiver/group.ts'
 import { ReceiverNode } from './receiver/node.ts'
 import { QueueNode } from './receiver/queue.ts'
 import type { Receiver } from './receiver/receiver.ts'
-import { type SocketConverter, SocketReceiver, SocketTextReceiver } from './receiver/socket.ts'
+import { RawSocketReceiver, type SocketConverter, SocketReceiver, SocketTextReceiver } from './receiver/socket.ts'
 import { JobGenerator, type Rerun } from './scheduler/job-generator.ts'
 import { isInsideJob, JobScheduler } from './scheduler/job-scheduler.ts'
 import { ListenerBus, type StreamingListener } from './scheduler/listener.ts'
@@ -232,6 +233,7 @@ export class StreamingContext implements StreamContext {
   checkpoint(directory: string | null | undefined): void {
     this.graph.checkOpen()
     this.graph.checkpointDirectory = directory ? makeCheckpointFolder(directory) : undefined
+    if (directory) this.sparkContext.setCheckpointDir(directory)
   }
 
   // --- inputs
@@ -253,6 +255,15 @@ export class StreamingContext implements StreamContext {
     level = StorageLevel.MEMORY_AND_DISK_SER_2,
   ): ReceiverInputDStream<T> {
     return new ReceiverInputDStream(this, new SocketReceiver<T>(host, port, converter, level), 'Socket stream')
+  }
+
+  /** Frames of a TCP connection, each 4 bytes of length (big-endian) and so many bytes: one block and one record each. */
+  rawSocketStream(
+    host: string,
+    port: number,
+    level = StorageLevel.MEMORY_AND_DISK_SER_2,
+  ): ReceiverInputDStream<Buffer> {
+    return new ReceiverInputDStream(this, new RawSocketReceiver(host, port, level), 'Raw network stream')
   }
 
   /** The lines of files that appear in a folder (or in the folders of a glob). Files must be moved in whole. */

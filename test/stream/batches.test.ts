@@ -640,6 +640,33 @@ describe('the life of a context', () => {
     assert.deepEqual(done, [1000, 2000])
   })
 
+  for (const { name, batches, build } of [
+    {
+      name: 'a batch without jobs',
+      batches: 1,
+      build: (bench: StreamBench) => bench.watch(bench.queue([1], [2]).window(Seconds(2), Seconds(2))),
+    },
+    {
+      name: 'a batch that failed',
+      batches: 2,
+      build: (bench: StreamBench) =>
+        bench.queue([1], [2]).foreachRDD(() => {
+          throw new Error('disk full')
+        }),
+    },
+  ]) {
+    test(`a graceful stop right after ${name} does not wait for it in vain (B8, B55)`, async () => {
+      await using bench = new StreamBench()
+      build(bench)
+      bench.ssc.awaitTermination().catch(() => undefined)
+      await bench.ssc.start()
+      await bench.batches(batches)
+      // Nobody moves the clock: a wait would never end.
+      await bench.ssc.stop({ graceful: true })
+      assert.equal(bench.ssc.getState(), 'STOPPED')
+    })
+  }
+
   test('transform over several streams gets their RDDs in order; none, or different slides, are refused (B51)', async () => {
     await using bench = new StreamBench()
     const numbers = bench.queue([1, 2])

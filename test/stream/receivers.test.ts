@@ -479,6 +479,44 @@ describe('the socket stream', () => {
     await server.close()
   })
 
+  test('rawSocketStream makes a block of each frame, torn or together; one without measure ends its connection', async () => {
+    const server = await serve()
+    await using bench = new StreamBench()
+    const seen = bench.watch(bench.ssc.rawSocketStream('127.0.0.1', server.port))
+    const errors: string[] = []
+    bench.ssc.addStreamingListener({
+      onReceiverStopped: ({ receiverInfo }) =>
+        errors.push(`${receiverInfo.lastErrorMessage} ${receiverInfo.lastError}`),
+    })
+    await bench.ssc.start()
+    await bench.until(() => server.peers.length === 1)
+    const frame = (text: string): Buffer => {
+      const head = Buffer.alloc(4)
+      head.writeUInt32BE(Buffer.byteLength(text))
+      return Buffer.concat([head, Buffer.from(text)])
+    }
+    const bytes = Buffer.concat([frame('one'), frame(''), frame('three'), frame('x'.repeat(100_000))])
+    for (let at = 0; at < 12; at++) {
+      server.peers[0]?.write(bytes.subarray(at, at + 1))
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    server.peers[0]?.write(bytes.subarray(12))
+    const texts = (): string[] => seen.flatMap(({ items }) => items.map((item) => item.toString()))
+    for (let turn = 0; texts().length < 4 && turn < 200; turn++) {
+      await new Promise((resolve) => setTimeout(resolve, 2))
+      await bench.batches(1)
+    }
+    assert.deepEqual(texts(), ['one', '', 'three', 'x'.repeat(100_000)])
+    assert.equal(
+      seen.reduce((sum, { partitions }) => sum + partitions, 0),
+      4,
+    )
+    server.peers[0]?.write(Buffer.from([0xff, 0, 0, 0]))
+    await bench.until(() => errors.length === 1)
+    assert.match(errors[0] ?? '', /Error receiving data[\s\S]*a frame claims 4278190080 bytes/)
+    await server.close()
+  })
+
   test('a refused connection is told and tried again (B90)', async () => {
     const server = await serve()
     await server.close()
