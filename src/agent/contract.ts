@@ -8,7 +8,7 @@ import type { Severity } from '../spec/finding.ts'
 import type { Options, OptionTable } from '../spec/option.ts'
 
 export type { Clock, Timer } from '../core/clock.ts'
-export { FlumeError } from '../core/error.ts'
+export { FlumeError, RefusedEventsError } from '../core/error.ts'
 export { BatchBuilder, EventBatch, type HeaderColumn } from '../core/event-batch.ts'
 export {
   bytes,
@@ -139,7 +139,10 @@ export interface Sink {
   start?(): Promise<void>
   /** Called before each take; a rejection leaves the events in the channel (Flume's avro sink, K-05a). */
   connect?(): Promise<void>
-  /** Returning means delivered: the events leave the channel. A throw brings them back and pauses the runner. */
+  /**
+   * Returning means delivered: the events leave the channel. A throw brings them back and pauses the runner; a
+   * RefusedEventsError says that it is the events' fault, so that they can be set aside.
+   */
   write(batch: EventBatch): Promise<void>
   /** Closes everything; called once no write is under way. */
   stop?(): Promise<void>

@@ -71,6 +71,7 @@ export class ChannelAccount {
   readonly #traits: { readonly durable: boolean; readonly external?: boolean }
   readonly #recovered: number
   #refusedAsOptional = 0
+  #deadLetters: number | undefined
   #heldAtStop: number | undefined
   #isStopped = false
 
@@ -91,6 +92,16 @@ export class ChannelAccount {
     this.#refusedAsOptional += count
   }
 
+  /** A sink may set events of this channel aside from now on. */
+  expectDeadLetters(): void {
+    this.#deadLetters ??= 0
+  }
+
+  /** Events were taken out and set aside; the take has committed. */
+  setAside(count: number): void {
+    this.#deadLetters = (this.#deadLetters ?? 0) + count
+  }
+
   /** The channel is about to be stopped, and nobody uses it any more: what it says of itself from now on does not count. */
   freeze(): void {
     this.#heldAtStop = this.#channel.size
@@ -108,9 +119,13 @@ export class ChannelAccount {
       channel: name,
       entered: this.#recovered + this.#counters.eventPutSuccess + this.#refusedAsOptional,
       recovered: this.#recovered,
-      delivered: this.#counters.eventTakeSuccess,
+      delivered: this.#counters.eventTakeSuccess - (this.#deadLetters ?? 0),
       held: size - lost,
-      dropped: { 'refused-as-optional': this.#refusedAsOptional, 'lost-at-stop': lost },
+      dropped: {
+        'refused-as-optional': this.#refusedAsOptional,
+        'lost-at-stop': lost,
+        ...(this.#deadLetters === undefined ? {} : { 'dead-letter': this.#deadLetters }),
+      },
       ...(this.#traits.external ? { external: true } : {}),
     }
   }

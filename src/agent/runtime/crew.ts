@@ -15,6 +15,7 @@ import type { AgentModel, ChannelModel, SinkGroupModel, SinkModel, SourceModel }
 import type { AgentSettings, Channel, Interceptor } from '../contract.ts'
 import { ChannelAccount } from './account.ts'
 import { Complaint } from './complaint.ts'
+import { DeadLetters } from './dead-letters.ts'
 import { Delivery } from './delivery.ts'
 import type { SharedConsole } from './shared-console.ts'
 import { PulledDriver, SinkDriver } from './sink-driver.ts'
@@ -123,14 +124,21 @@ export class Crew {
   async makeSink(model: SinkModel): Promise<void> {
     const counters = new SinkCounters()
     const context = { ...this.#contextOf(model.name), counters }
+    const { channel, account } = this.#channel(model.channel)
     const parts = {
       name: model.name,
       clock: this.#parts.clock,
       log: context.log,
-      channel: this.#channel(model.channel).channel,
+      channel,
       counters,
       batchLimit: model.batchLimit,
+      deadLetters: this.#deadLettersOf(model, context.log, counters),
+      onSetAside: (count: number) => account.setAside(count),
       onDelivered: this.#parts.onDelivered,
+    }
+    if (parts.deadLetters) {
+      account.expectDeadLetters()
+      counters.more['DeadLetterCount'] = 0
     }
     const sink = await model.spec.create(model.options, context)
     const driver = 'serve' in sink ? new PulledDriver({ ...parts, sink }) : new SinkDriver({ ...parts, sink })
@@ -344,6 +352,22 @@ export class Crew {
             })
           : (driven[0] as SinkDriver).driven(signal, 'the events stay in the channel, trying again'),
     }).prepare()
+  }
+
+  #deadLettersOf(model: SinkModel, log: Logger, counters: SinkCounters): DeadLetters | undefined {
+    if (!model.deadLetters) return undefined
+    const { channel, attempts } = model.deadLetters
+    return new DeadLetters({
+      sink: model.name,
+      channelName: channel,
+      channel: this.#channel(channel).channel,
+      attempts,
+      clock: this.#parts.clock,
+      log,
+      onRefused: () => {
+        counters.eventWriteFail++
+      },
+    })
   }
 
   #channel(name: string): CrewChannel {

@@ -1,11 +1,12 @@
 import type { Clock } from '../../core/clock.ts'
-import { explain, isAbort } from '../../core/error.ts'
+import { explain, isAbort, RefusedEventsError } from '../../core/error.ts'
 import type { EventBatch } from '../../core/event-batch.ts'
 import type { SinkCounters } from '../../monitor/counters.ts'
 import type { Logger } from '../../monitor/logger.ts'
 import type { ComponentHealth } from '../../monitor/snapshot.ts'
 import type { Channel, DrivenSink, Processed, PulledSink, Sink } from '../contract.ts'
 import { Complaint } from './complaint.ts'
+import type { DeadLetters } from './dead-letters.ts'
 
 export interface SinkDriverParts<S> {
   readonly name: string
@@ -16,6 +17,10 @@ export interface SinkDriverParts<S> {
   readonly counters: SinkCounters
   /** Where the channel's transactionCapacity is below the sink's own batch size. */
   readonly batchLimit: number | undefined
+  /** Where events go that can never be delivered; undefined: they block, as in Flume. */
+  readonly deadLetters?: DeadLetters | undefined
+  /** Told how many events of a take, which has committed, were set aside. */
+  readonly onSetAside?: (count: number) => void
   /** Called after each take that may have made the channel emptier. */
   readonly onDelivered: () => void
 }
@@ -79,14 +84,15 @@ export class SinkDriver {
       await this.start()
       await sink.connect?.()
       step = 'take'
-      const write = (batch: EventBatch): Promise<true> => {
+      const write = (batch: EventBatch): Promise<number> => {
         step = 'write'
-        return this.#write(batch, max)
+        return this.#write(batch, max, signal)
       }
-      const taken = await channel.take(max, write, signal)
+      const setAside = await channel.take(max, write, signal)
       this.#state = 'running'
       this.#problem = undefined
-      if (taken) {
+      if (setAside !== undefined) {
+        if (setAside > 0) this.#parts.onSetAside?.(setAside)
         this.#parts.onDelivered()
         return 'ready'
       }
@@ -97,25 +103,30 @@ export class SinkDriver {
       if ((step as string) === 'take') counters.channelReadFail++
       this.#state = 'failing'
       this.#problem = explain(error)
-      this.#complaint.failed(error, next)
+      const isBlocked = error instanceof RefusedEventsError && error.events && !this.#parts.deadLetters
+      this.#complaint.failed(error, isBlocked ? `${next}; deadLetter.channel would set such events aside` : next)
       throw error
     }
   }
 
-  async #write(batch: EventBatch, max: number): Promise<true> {
-    const { sink, counters } = this.#parts
+  /** Resolves to how many of the events were set aside instead of delivered. */
+  async #write(batch: EventBatch, max: number, signal: AbortSignal): Promise<number> {
+    const { sink, counters, deadLetters } = this.#parts
+    let setAside = 0
     counters.eventDrainAttempt += batch.count
     try {
       await sink.write(batch)
     } catch (error) {
       counters.eventWriteFail++
-      throw error
+      if (!(error instanceof RefusedEventsError) || !deadLetters?.canHelp(error)) throw error
+      setAside = await deadLetters.deliver(sink, batch, error, signal)
     }
-    counters.eventDrainSuccess += batch.count
+    counters.eventDrainSuccess += batch.count - setAside
+    if (setAside > 0) counters.more['DeadLetterCount'] = (counters.more['DeadLetterCount'] ?? 0) + setAside
     if (batch.count >= max) counters.batchComplete++
     else counters.batchUnderflow++
     this.#complaint.worked('delivers again')
-    return true
+    return setAside
   }
 }
 

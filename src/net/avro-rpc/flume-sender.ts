@@ -1,6 +1,6 @@
 import type { Status } from '../../codec/avro/flume.ts'
 import type { Clock } from '../../core/clock.ts'
-import { FlumeError } from '../../core/error.ts'
+import { FlumeError, RefusedEventsError } from '../../core/error.ts'
 import type { EventBatch } from '../../core/event-batch.ts'
 import type { SinkCounters } from '../../monitor/counters.ts'
 import type { Logger } from '../../monitor/logger.ts'
@@ -102,7 +102,7 @@ export class FlumeSender implements EventSender {
 
   #check(status: Status | undefined): void {
     if (status === 'OK') return
-    throw new FlumeError('DELIVERY', `${this.where} answered ${status}`, {
+    throw new RefusedEventsError('DELIVERY', `${this.where} answered ${status}`, {
       retry: true,
       hint: "the receiving agent's channel may be full, or its transactionCapacity below this batch size",
     })
