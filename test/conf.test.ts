@@ -3,8 +3,10 @@ import { copyFile, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/p
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { basename, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { connect as connectTls } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import { freePort } from './support/free-port.ts'
+import { authority, keyStore } from './support/key-stores.ts'
 import { RunningProcess } from './support/running-process.ts'
 import { tempDir } from './support/temp-dir.ts'
 
@@ -17,14 +19,24 @@ const run = [
   'access-log-by-status.properties',
   'access-log.ts',
   'agent.properties',
+  'dead-letters.properties',
   'job.ts',
   'netcat-to-logger.properties',
   'relay-far.properties',
   'relay-near.properties',
   'spark-receiver.properties',
   'spooldir-to-hdfs.properties',
+  'tls.properties',
   'word-count.ts',
 ]
+
+/** Whose keys conf/tls.properties uses. */
+const keyStores = {
+  FLUME_SSL_KEYSTORE_PATH: keyStore('server.jks'),
+  FLUME_SSL_KEYSTORE_PASSWORD: 'changeit',
+  FLUME_SSL_TRUSTSTORE_PATH: keyStore('trust.jks'),
+  FLUME_SSL_TRUSTSTORE_PASSWORD: 'changeit',
+}
 
 test('every file of conf/ is run by a test', async () => {
   // What monitoring/ holds is for others to run, and test/docs/monitoring.test.ts reads it; components/ and jobs/ have tests of their own.
@@ -66,13 +78,12 @@ test('components of one’s own: each kind runs in one agent, and each example i
 
 for (const file of run.filter((name) => name.endsWith('.properties'))) {
   test(`conf/${file} has nothing wrong with it, not even a warning`, async () => {
-    const validate = new RunningProcess('validate', process.execPath, [
-      flumeTs,
+    const validate = new RunningProcess(
       'validate',
-      '--strict',
-      '-f',
-      join(root, 'conf', file),
-    ])
+      process.execPath,
+      [flumeTs, 'validate', '--strict', '-f', join(root, 'conf', file)],
+      { env: keyStores },
+    )
     const code = await validate.exited
     assert.equal(code, 0, validate.stdout + validate.stderr)
   })
@@ -125,6 +136,32 @@ async function textBelow(folder: string): Promise<string> {
   const texts = await Promise.all(files.sort().map((path) => readFile(path, 'latin1')))
   return texts.join('')
 }
+
+test('conf/tls.properties: syslog over TLS, and on over TLS with the certificates of both sides', async (t) => {
+  const [syslog, relay] = [await freePort(), await freePort()]
+  const file = await copy('tls.properties', await tempDir(t), { 6514: syslog, 4142: relay })
+  const agent = new RunningProcess('agent', process.execPath, [flumeTs, 'agent', '-f', file], { env: keyStores })
+  t.after(() => agent.stop())
+  await agent.waitFor(/agent tls runs/)
+  const socket = connectTls({ port: syslog, host: 'localhost', ca: authority })
+  socket.end('<34>1 2003-08-24T05:14:15Z h secret words\n')
+  await agent.waitFor(/secret words/)
+  assert.equal(await agent.stop(), 0, agent.stderr)
+})
+
+test('conf/dead-letters.properties: what cannot be written is set aside with the reason', async (t) => {
+  const folder = await tempDir(t)
+  const port = await freePort()
+  const file = await copy('dead-letters.properties', folder, { 5140: port, '/var/log/flume': folder })
+  const agent = await startAgent(t, file)
+  const body = '[{"headers":{"timestamp":"1700000000000"},"body":"good"},{"headers":{"timestamp":"soon"},"body":"bad"}]'
+  assert.equal((await fetch(`http://localhost:${port}`, { method: 'POST', body })).status, 200)
+  const dead = (): Promise<string> => textBelow(join(folder, 'dead')).catch(() => '')
+  for await (const _ of ticks()) if ((await dead()).includes('bad')) break
+  assert.equal(await agent.stop(), 0, agent.stderr)
+  assert.equal(await textBelow(join(folder, 'days/2023-11-14')), 'good\n')
+  assert.match(await dead(), /^\{.*deadLetter\.reason=.*timestamp header "soon".*\} bad\n$/)
+})
 
 const lines = ['to be', 'or not to be', 'that is the question']
 

@@ -8,7 +8,7 @@ import type { Severity } from '../spec/finding.ts'
 import type { Options, OptionTable } from '../spec/option.ts'
 
 export type { Clock, Timer } from '../core/clock.ts'
-export { FlumeError } from '../core/error.ts'
+export { FlumeError, RefusedEventsError } from '../core/error.ts'
 export { BatchBuilder, EventBatch, type HeaderColumn } from '../core/event-batch.ts'
 export {
   bytes,
@@ -160,7 +160,8 @@ export interface Sink {
   connect?(): Promise<void>
   /**
    * Returning means that the sink is rid of the events, delivered unless it says otherwise: they leave the channel. A
-   * throw brings them back and pauses the runner, unless the error is to be tried again `atOnce`.
+   * throw brings them back and pauses the runner, unless the error is to be tried again `atOnce`; a RefusedEventsError
+   * says that it is the events' fault, so that they can be set aside.
    */
   write(batch: EventBatch): Promise<void> | Promise<Written>
   /** Closes everything; called once no write is under way. */

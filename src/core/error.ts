@@ -42,6 +42,23 @@ export class FlumeError extends Error {
   }
 }
 
+/**
+ * What a sink throws when the destination refuses events for what they are, not for the state it is in. The runner takes
+ * such events out of the way where a dead-letter channel is configured.
+ */
+export class RefusedEventsError extends FlumeError {
+  /**
+   * Places in the batch of the events that can never be delivered; nothing of the batch is taken for delivered then.
+   * Undefined: the batch was refused as a whole, perhaps for one of its events; the runner finds out by smaller batches.
+   */
+  readonly events: readonly number[] | undefined
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails & { readonly events?: readonly number[] } = {}) {
+    super(code, message, details)
+    this.events = details.events
+  }
+}
+
 /** Any thrown value as an Error, so that callers can read `message`. */
 export function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown))

@@ -72,6 +72,7 @@ export class ChannelAccount {
   readonly #recovered: number
   #refusedAsOptional = 0
   #givenUp = 0
+  #deadLetters: number | undefined
   #heldAtStop: number | undefined
   #lostAtStop = 0
 
@@ -97,6 +98,16 @@ export class ChannelAccount {
     this.#givenUp += count
   }
 
+  /** A sink may set events of this channel aside from now on. */
+  expectDeadLetters(): void {
+    this.#deadLetters ??= 0
+  }
+
+  /** Events were taken out and set aside; the take has committed. */
+  setAside(count: number): void {
+    this.#deadLetters = (this.#deadLetters ?? 0) + count
+  }
+
   /** The channel is about to be stopped, and nobody uses it any more: what it says of itself from now on does not count. */
   freeze(): void {
     this.#heldAtStop = this.#channel.size
@@ -120,9 +131,14 @@ export class ChannelAccount {
       channel: name,
       entered: this.#recovered + this.#counters.eventPutSuccess + this.#refusedAsOptional,
       recovered: this.#recovered,
-      delivered: this.#counters.eventTakeSuccess - this.#givenUp,
+      delivered: this.#counters.eventTakeSuccess - this.#givenUp - (this.#deadLetters ?? 0),
       held: size - lost,
-      dropped: { 'refused-as-optional': this.#refusedAsOptional, 'given-up': this.#givenUp, 'lost-at-stop': lost },
+      dropped: {
+        'refused-as-optional': this.#refusedAsOptional,
+        'given-up': this.#givenUp,
+        'lost-at-stop': lost,
+        ...(this.#deadLetters === undefined ? {} : { 'dead-letter': this.#deadLetters }),
+      },
       ...(this.#traits.external ? { external: true } : {}),
     }
   }

@@ -15,9 +15,10 @@ import type { AgentModel, ChannelModel, SinkGroupModel, SinkModel, SourceModel }
 import type { AgentSettings, Channel, Interceptor } from '../contract.ts'
 import { ChannelAccount } from './account.ts'
 import { Complaint } from './complaint.ts'
+import { DeadLetters } from './dead-letters.ts'
 import { Delivery } from './delivery.ts'
 import type { SharedConsole } from './shared-console.ts'
-import { PulledDriver, SinkDriver } from './sink-driver.ts'
+import { PulledDriver, SinkDriver, type Undelivered } from './sink-driver.ts'
 import { ProcessorRunner, PulledRunner, type SinkRunner } from './sink-runner.ts'
 import { SourceRunner } from './source-runner.ts'
 
@@ -131,10 +132,16 @@ export class Crew {
       channel,
       counters,
       batchLimit: model.batchLimit,
-      onTaken: (givenUp: number) => {
+      deadLetters: this.#deadLettersOf(model, context.log, counters),
+      onTaken: ({ givenUp, setAside }: Undelivered) => {
         account.giveUp(givenUp)
+        if (setAside > 0) account.setAside(setAside)
         this.#parts.onDelivered()
       },
+    }
+    if (parts.deadLetters) {
+      account.expectDeadLetters()
+      counters.more['DeadLetterCount'] = 0
     }
     const sink = await model.spec.create(model.options, context)
     const driver = 'serve' in sink ? new PulledDriver({ ...parts, sink }) : new SinkDriver({ ...parts, sink })
@@ -350,6 +357,22 @@ export class Crew {
             })
           : (driven[0] as SinkDriver).drivenAhead(signal, 'the events stay in the channel, trying again'),
     }).prepare()
+  }
+
+  #deadLettersOf(model: SinkModel, log: Logger, counters: SinkCounters): DeadLetters | undefined {
+    if (!model.deadLetters) return undefined
+    const { channel, attempts } = model.deadLetters
+    return new DeadLetters({
+      sink: model.name,
+      channelName: channel,
+      channel: this.#channel(channel).channel,
+      attempts,
+      clock: this.#parts.clock,
+      log,
+      onRefused: () => {
+        counters.eventWriteFail++
+      },
+    })
   }
 
   #channel(name: string): CrewChannel {

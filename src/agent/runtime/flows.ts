@@ -16,6 +16,8 @@ export function describeFlows(model: AgentModel): string[] {
   const lines: string[] = []
   for (const channel of model.channels) {
     const sources = model.sources.filter((source) => source.channels.includes(channel.name)).map(describe)
+    const writers = model.sinks.filter(({ deadLetters }) => deadLetters?.channel === channel.name)
+    sources.push(...writers.map(({ name }) => `dead letters of ${name}`))
     const sinks = model.sinks.filter((sink) => sink.channel === channel.name).map(describe)
     lines.push([sources.join(', ') || '(no source)', describe(channel), sinks.join(', ') || '(no sink)'].join(' → '))
   }

@@ -133,6 +133,10 @@ function sinkChange(old: SinkModel, next: SinkModel, restarted: ReadonlySet<stri
   if (own) return own
   if (old.channel !== next.channel) return { change: 'restart', why: `channel ${old.channel} → ${next.channel}` }
   if (restarted.has(next.channel)) return { change: 'restart', why: `channel ${next.channel} restarts` }
+  // Which channel, and how often: the keys are the sink's own, but a channel may be left out or made anew around them.
+  const [before, after] = [old.deadLetters?.channel, next.deadLetters?.channel]
+  if (before !== after) return { change: 'restart', why: `dead letters ${before ?? 'none'} → ${after ?? 'none'}` }
+  if (after !== undefined && restarted.has(after)) return { change: 'restart', why: `channel ${after} restarts` }
   if (old.batchLimit !== next.batchLimit) return { change: 'restart', why: `transactionCapacity of its channel` }
   return undefined
 }

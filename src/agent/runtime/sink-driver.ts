@@ -1,12 +1,13 @@
 import { Backoff } from '../../core/backoff.ts'
 import type { Clock } from '../../core/clock.ts'
-import { explain, isAbort } from '../../core/error.ts'
+import { explain, isAbort, RefusedEventsError } from '../../core/error.ts'
 import type { EventBatch } from '../../core/event-batch.ts'
 import type { SinkCounters } from '../../monitor/counters.ts'
 import type { Logger } from '../../monitor/logger.ts'
 import type { ComponentHealth } from '../../monitor/snapshot.ts'
 import type { Channel, DrivenSink, Processed, PulledSink, Sink, Written } from '../contract.ts'
 import { Complaint } from './complaint.ts'
+import type { DeadLetters } from './dead-letters.ts'
 
 export interface SinkDriverParts<S> {
   readonly name: string
@@ -17,8 +18,18 @@ export interface SinkDriverParts<S> {
   readonly counters: SinkCounters
   /** Where the channel's transactionCapacity is below the sink's own batch size. */
   readonly batchLimit: number | undefined
-  /** Called after each take that may have made the channel emptier; so many of its events were given up. */
-  readonly onTaken: (givenUp: number) => void
+  /** Where events go that can never be delivered; undefined: they block, as in Flume. */
+  readonly deadLetters?: DeadLetters | undefined
+  /** Called after each take that may have made the channel emptier. */
+  readonly onTaken: (undelivered: Undelivered) => void
+}
+
+/** Events of a take, which has committed, that did not arrive. */
+export interface Undelivered {
+  /** The destination does not want them, and the configuration says to go on without. */
+  readonly givenUp: number
+  /** They are in the dead-letter channel. */
+  readonly setAside: number
 }
 
 type State = ComponentHealth['state']
@@ -124,24 +135,24 @@ export class SinkDriver {
       await this.start()
       await sink.connect?.()
       step = 'take'
-      const write = async (batch: EventBatch): Promise<Written & { readonly count: number }> => {
+      const write = async (batch: EventBatch): Promise<Written & Undelivered> => {
         step = 'write'
         // A write before this one has failed: these events follow it back into the channel, so that they stay in order.
         if (onWriting && this.#broken) throw this.#broken.error
-        const written = this.#write(batch, max)
+        const written = this.#write(batch, max, signal)
         if (onWriting) {
           written.catch((error: unknown) => {
             this.#broken ??= { error }
           })
           onWriting()
         }
-        return { ...(await written), count: batch.count }
+        return written
       }
       const taken = await channel.take(max, write, signal)
       this.#state = 'running'
       this.#problem = undefined
       if (taken) {
-        this.#parts.onTaken(taken.delivered === false ? taken.count : 0)
+        this.#parts.onTaken(taken)
         if (taken.pause) await this.#parts.clock.sleep(this.#backoff.next(), signal).catch(() => undefined)
         else this.#backoff.reset()
         return 'ready'
@@ -153,26 +164,30 @@ export class SinkDriver {
       if ((step as string) === 'take') counters.channelReadFail++
       this.#state = 'failing'
       this.#problem = explain(error)
-      this.#complaint.failed(error, next)
+      const isBlocked = error instanceof RefusedEventsError && error.events && !this.#parts.deadLetters
+      this.#complaint.failed(error, isBlocked ? `${next}; deadLetter.channel would set such events aside` : next)
       throw error
     }
   }
 
-  async #write(batch: EventBatch, max: number): Promise<Written> {
-    const { sink, counters } = this.#parts
+  async #write(batch: EventBatch, max: number, signal: AbortSignal): Promise<Written & Undelivered> {
+    const { sink, counters, deadLetters } = this.#parts
+    let setAside = 0
     counters.eventDrainAttempt += batch.count
-    let written: Written
+    let written: Written = {}
     try {
       written = (await sink.write(batch)) ?? {}
     } catch (error) {
       counters.eventWriteFail++
-      throw error
+      if (!(error instanceof RefusedEventsError) || !deadLetters?.canHelp(error)) throw error
+      setAside = await deadLetters.deliver(sink, batch, error, signal)
     }
-    if (written.counted ?? written.delivered ?? true) counters.eventDrainSuccess += batch.count
+    if (written.counted ?? written.delivered ?? true) counters.eventDrainSuccess += batch.count - setAside
+    if (setAside > 0) counters.more['DeadLetterCount'] = (counters.more['DeadLetterCount'] ?? 0) + setAside
     if (batch.count >= max) counters.batchComplete++
     else counters.batchUnderflow++
     this.#complaint.worked('delivers again')
-    return written
+    return { ...written, setAside, givenUp: written.delivered === false ? batch.count : 0 }
   }
 }
 
@@ -200,7 +215,7 @@ export class PulledDriver {
       },
       take: async (max, use, takeSignal) => {
         const result = await channel.take(max, (batch) => this.#lend(batch, use), takeSignal)
-        onTaken(0)
+        onTaken({ givenUp: 0, setAside: 0 })
         return result
       },
     }

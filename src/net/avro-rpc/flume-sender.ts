@@ -1,5 +1,5 @@
 import type { Clock } from '../../core/clock.ts'
-import { FlumeError } from '../../core/error.ts'
+import { FlumeError, RefusedEventsError } from '../../core/error.ts'
 import type { EventBatch } from '../../core/event-batch.ts'
 import type { SinkCounters } from '../../monitor/counters.ts'
 import type { Logger } from '../../monitor/logger.ts'
@@ -98,7 +98,7 @@ export class FlumeSender implements EventSender {
 
   #check(status: string | undefined): void {
     if (status === 'OK') return
-    throw new FlumeError('DELIVERY', `${this.where} answered ${status}`, {
+    throw new RefusedEventsError('DELIVERY', `${this.where} answered ${status}`, {
       retry: true,
       hint: "the receiving agent's channel may be full, or its transactionCapacity below this batch size",
     })

@@ -5,7 +5,7 @@ import { avro } from '../../../src/agent/sink/avro.ts'
 import { avro as avroSource } from '../../../src/agent/source/avro.ts'
 import type { Status } from '../../../src/codec/avro/flume.ts'
 import { type Clock, systemClock } from '../../../src/core/clock.ts'
-import { FlumeError } from '../../../src/core/error.ts'
+import { FlumeError, RefusedEventsError } from '../../../src/core/error.ts'
 import { EventBatch } from '../../../src/core/event-batch.ts'
 import { flumeService } from '../../../src/net/avro-rpc/flume-service.ts'
 import type { TcpListener } from '../../../src/net/tcp-listener.ts'
@@ -80,6 +80,26 @@ test('anything but OK is a failure that drops the connection (S-06, N-07)', asyn
   await sink.stop?.()
   await agent.listener.close()
 })
+
+for (const client of ['default', 'default_failover', 'default_loadbalance']) {
+  test(`what ${client} is refused may be one event's fault; what does not arrive is not`, async () => {
+    const agents = await Promise.all([receiver(), receiver()])
+    const [one, two] = agents.map(({ listener }) => `127.0.0.1:${listener.port}`) as [string, string]
+    const values = {
+      ...readOptions(avro, { hostname: 'unused', port: '1', hosts: 'h1 h2', 'client.type': client }),
+      'hosts.': { h1: one, h2: two },
+    }
+    const sink = (await avro.create(values as never, sinkContext())) as Sink
+    for (const agent of agents) agent.status = 'FAILED'
+    await assert.rejects(
+      sink.write(batch),
+      (error) => error instanceof RefusedEventsError && error.events === undefined && error.retry,
+    )
+    await Promise.all(agents.map(({ listener }) => listener.close()))
+    await assert.rejects(sink.write(batch), (error) => !(error instanceof RefusedEventsError))
+    await sink.stop?.()
+  })
+}
 
 test('connect notices an unreachable peer before anything is taken, and again until it is there (K-05a)', async () => {
   const gone = await receiver()

@@ -190,9 +190,11 @@ describe('the HDFS sink on a mounted folder', () => {
 
   it('takes the SequenceFile’s key from the timestamp header, and rejects one that is no number (H-23)', async () => {
     const sink = await open({ 'hdfs.writeFormat': 'Text' })
-    await assert.rejects(sink.write(EventBatch.of([{ body: 'a', headers: { timestamp: 'x' } }])), {
-      code: 'INVALID_DATA',
-    })
+    const mixed = ['x', '1', undefined, 'y'].map((timestamp) => ({
+      body: 'a',
+      ...(timestamp && { headers: { timestamp } }),
+    }))
+    await assert.rejects(sink.write(EventBatch.of(mixed)), { code: 'INVALID_DATA', events: [0, 3] })
     await sink.write(EventBatch.of([{ body: 'a', headers: { timestamp: '7' } }, { body: 'b' }]))
     await sink.stop?.()
     const [name] = (await names()).slice(-1)
