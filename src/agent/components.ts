@@ -29,6 +29,7 @@ import { text } from './serializer/text.ts'
 import { avro as avroSink } from './sink/avro.ts'
 import { fileRoll } from './sink/file-roll.ts'
 import { hdfs } from './sink/hdfs/index.ts'
+import { kafka as kafkaSink } from './sink/kafka/index.ts'
 import { logger } from './sink/logger.ts'
 import { nullSink } from './sink/null.ts'
 import { sparkReceiver } from './sink/spark-receiver.ts'
@@ -37,6 +38,7 @@ import { avro as avroSource } from './source/avro.ts'
 import { exec } from './source/exec.ts'
 import { flumeSource } from './source/flume-source/index.ts'
 import { http } from './source/http.ts'
+import { kafka as kafkaSource } from './source/kafka.ts'
 import { multiportSyslogTcp } from './source/multiport-syslogtcp.ts'
 import { netcat } from './source/netcat.ts'
 import { netcatUdp } from './source/netcatudp.ts'
@@ -56,6 +58,7 @@ export const components: readonly ComponentSpec[] = [
   exec,
   flumeSource,
   http,
+  kafkaSource,
   multiportSyslogTcp,
   netcat,
   netcatUdp,
@@ -88,6 +91,7 @@ export const components: readonly ComponentSpec[] = [
   avroSink,
   fileRoll,
   hdfs,
+  kafkaSink,
   logger,
   nullSink,
   sparkReceiver,
