@@ -9,6 +9,7 @@ import { GroupConsumer, type RecordSlice } from '../../net/kafka/consumer.ts'
 import { connectKafka } from '../../net/kafka/platformatic.ts'
 import { count, flag, millis, type Options, prefix, text } from '../../spec/option.ts'
 import {
+  type CheckSettings,
   defineSource,
   EventBatch,
   type HeaderColumn,
@@ -71,13 +72,14 @@ export function kafkaSourceOver(connect: ConnectKafka): SourceSpec {
 
 export const kafka = kafkaSourceOver(connectKafka)
 
-function consumerOf(values: KafkaSourceOptions) {
+function consumerOf(values: KafkaSourceOptions, tlsSettings: CheckSettings | undefined) {
   const regex = values['kafka.topics.regex']
   const pattern = regex === undefined ? undefined : readJavaPattern(regex)
   const isNamed = pattern && 'value' in pattern ? (topic: string) => pattern.value.matches(topic) : () => false
   return readConsumer({
     prefix: 'kafka.consumer.',
     servers: values['kafka.bootstrap.servers'],
+    tlsSettings,
     clientId: 'flume-ts-source',
     keys: values['kafka.consumer.'],
     group: values['kafka.consumer.group.id'],
@@ -91,8 +93,8 @@ function topicsOf(values: KafkaSourceOptions): readonly string[] {
   return [...new Set(words.filter((word) => word !== ''))]
 }
 
-function check(values: KafkaSourceOptions): readonly OptionProblem[] {
-  const problems: OptionProblem[] = [...consumerOf(values).problems]
+function check(values: KafkaSourceOptions, settings?: CheckSettings): readonly OptionProblem[] {
+  const problems: OptionProblem[] = [...consumerOf(values, settings).problems]
   const regex = values['kafka.topics.regex']
   const pattern = regex === undefined ? undefined : readJavaPattern(regex)
   if (pattern && 'problem' in pattern) {
@@ -144,7 +146,7 @@ class KafkaSource implements Source {
 
   async run(): Promise<void> {
     const { clock, log, signal } = this.#context
-    const { settings, consumer: wanted } = consumerOf(this.#values)
+    const { settings, consumer: wanted } = consumerOf(this.#values, this.#context.settings)
     const cluster = await this.#connect(settings, clock)
     const consumer = new GroupConsumer(cluster, wanted, clock, log)
     try {

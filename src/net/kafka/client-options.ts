@@ -1,7 +1,11 @@
 // What Java's clients can be told below kafka.consumer. and kafka.producer., read into our settings. A key that means nothing
 // here is said to; one that would change where or how safely data goes is an error.
+import type { ConnectionOptions as TlsOptions } from 'node:tls'
 import { type Compression, compressions } from '../../codec/kafka/record-batch.ts'
 import type { Severity } from '../../spec/finding.ts'
+import type { ClientTlsValues } from '../../spec/tls-options.ts'
+import { clientTls, clientTlsProblems } from '../tls/client.ts'
+import type { TlsSettings } from '../tls/problem.ts'
 import type { KafkaSettings, SaslSettings } from './cluster.ts'
 import type { ConsumerSettings } from './consumer.ts'
 import type { ProducerSettings } from './producer.ts'
@@ -49,6 +53,11 @@ const idle: Readonly<Record<string, string>> = {
   'metrics.sample.window.ms': 'has no effect: metrics are those of the agent',
   'metric.reporters': 'has no effect: metrics are those of the agent',
   'security.providers': 'has no effect: it names a Java class',
+  'ssl.protocol': 'has no effect: ssl.enabled.protocols says which versions may be spoken',
+  'ssl.provider': 'has no effect: it names a Java class',
+  'ssl.keymanager.algorithm': 'has no effect: it names an algorithm of Java',
+  'ssl.trustmanager.algorithm': 'has no effect: it names an algorithm of Java',
+  'ssl.secure.random.implementation': 'has no effect: it names an algorithm of Java',
   'client.rack': 'has no effect: records are read from the leader',
   zookeeper: 'has no effect',
 }
@@ -105,6 +114,11 @@ class KeyReader {
     return fallback
   }
 
+  /** A problem that someone else found. */
+  add(problem: ClientProblem): void {
+    this.problems.push({ ...problem, option: `${this.#prefix}${problem.option}` })
+  }
+
   error(key: string, code: string, message: string, hint?: string): void {
     this.problems.push({ option: `${this.#prefix}${key}`, code, message, ...(hint ? { hint } : {}) })
   }
@@ -145,9 +159,11 @@ export interface ClientOf {
   readonly prefix: string
   readonly servers: string
   readonly clientId: string
+  /** Where the component would run on this machine: files for TLS are looked at. */
+  readonly tlsSettings?: TlsSettings | undefined
 }
 
-function readConnecting(keys: KeyReader, { prefix, servers, clientId }: ClientOf): KafkaSettings {
+function readConnecting(keys: KeyReader, { servers, clientId, tlsSettings }: ClientOf): KafkaSettings {
   const brokers = readBrokers(servers)
   if (!brokers) {
     keys.problems.push({
@@ -159,11 +175,12 @@ function readConnecting(keys: KeyReader, { prefix, servers, clientId }: ClientOf
   }
   const protocol = keys.choice('security.protocol', securityProtocols, 'PLAINTEXT')
   const sasl = readSasl(keys, protocol)
-  readTls(keys, protocol, prefix)
+  const tls = readTls(keys, protocol, tlsSettings)
   return {
     brokers: brokers ?? [],
     clientId: keys.text('client.id') ?? clientId,
     sasl,
+    tls,
     connectTimeoutMs: keys.number('socket.connection.setup.timeout.ms', 10_000, 1),
     requestTimeoutMs: keys.number('request.timeout.ms', 30_000, 1),
     metadataMaxAgeMs: keys.number('metadata.max.age.ms', 300_000, 0),
@@ -219,15 +236,76 @@ function jaasValue(jaas: string | undefined, name: string): string | undefined {
   return match ? (match[1] ?? match[2] ?? match[3])?.replaceAll(/\\(.)/g, '$1') : undefined
 }
 
-function readTls(keys: KeyReader, protocol: string, _prefix: string): void {
-  if (protocol === 'SSL' || protocol === 'SASL_SSL') {
+/** Names of TLS options here, as Kafka's client has them. */
+const tlsNames: Readonly<Record<string, string>> = {
+  truststore: 'ssl.truststore.location',
+  'truststore-password': 'ssl.truststore.password',
+  'truststore-type': 'ssl.truststore.type',
+  keystore: 'ssl.keystore.location',
+  'keystore-password': 'ssl.keystore.password',
+  'keystore-type': 'ssl.keystore.type',
+  'include-protocols': 'ssl.enabled.protocols',
+  'include-cipher-suites': 'ssl.cipher.suites',
+}
+const inlineKeys = ['ssl.truststore.certificates', 'ssl.keystore.certificate.chain', 'ssl.keystore.key']
+
+function readTls(keys: KeyReader, protocol: string, settings: TlsSettings | undefined): TlsOptions | undefined {
+  const isOn = protocol === 'SSL' || protocol === 'SASL_SSL'
+  for (const key of inlineKeys) {
+    if (keys.text(key) !== undefined)
+      keys.error(
+        key,
+        'not-supported',
+        'is not read from the configuration',
+        'put it into a file of type PEM and name that',
+      )
+  }
+  const list = (key: string): readonly string[] | undefined =>
+    keys
+      .text(key)
+      ?.split(',')
+      .map((word) => word.trim())
+  const password = keys.text('ssl.keystore.password')
+  const keyPassword = keys.text('ssl.key.password')
+  if (keyPassword !== undefined && keyPassword !== password) {
     keys.error(
-      'security.protocol',
+      'ssl.key.password',
       'not-supported',
-      `${protocol} is not there yet`,
-      'use PLAINTEXT or SASL_PLAINTEXT, and protect the connection by other means such as a tunnel',
+      'is another than ssl.keystore.password, which is not there',
+      'give the key and its store one password',
     )
   }
+  // Kafka: an empty algorithm, or Flume's own flag, lets a certificate stand for any name.
+  const algorithm = keys.raw('ssl.endpoint.identification.algorithm')
+  const isNameless = keys.flag('ssl.disableTLSHostnameVerification', false)
+  const values: ClientTlsValues = {
+    ssl: true,
+    'trust-all-certs': false,
+    truststore: keys.text('ssl.truststore.location'),
+    'truststore-password': keys.text('ssl.truststore.password'),
+    'truststore-type': keys.text('ssl.truststore.type'),
+    'exclude-protocols': undefined,
+    'include-protocols': list('ssl.enabled.protocols'),
+    'exclude-cipher-suites': undefined,
+    'include-cipher-suites': list('ssl.cipher.suites'),
+    'check-hostname': algorithm !== '' && !isNameless,
+    keystore: keys.text('ssl.keystore.location'),
+    'keystore-password': password,
+    'keystore-type': keys.text('ssl.keystore.type'),
+  }
+  if (!isOn) {
+    if (values.truststore !== undefined || values.keystore !== undefined) {
+      const key = values.truststore === undefined ? 'ssl.keystore.location' : 'ssl.truststore.location'
+      keys.say('warning', key, `has no effect: security.protocol is ${protocol}`)
+    }
+    return undefined
+  }
+  const problems = clientTlsProblems(values, settings)
+  for (const { option, severity, code, message, hint } of problems) {
+    keys.add({ option: tlsNames[option] ?? 'security.protocol', severity, code, message, ...(hint ? { hint } : {}) })
+  }
+  const isBroken = problems.some(({ severity }) => severity === 'error')
+  return settings && !isBroken ? clientTls(values, settings)?.options : undefined
 }
 
 export interface ConsumerOf extends ClientOf {

@@ -6,6 +6,7 @@ import { connectKafka } from '../../../net/kafka/platformatic.ts'
 import { KafkaProducer } from '../../../net/kafka/producer.ts'
 import { count, flag, type Options, prefix, text } from '../../../spec/option.ts'
 import {
+  type CheckSettings,
   defineSink,
   type EventBatch,
   FlumeError,
@@ -72,18 +73,19 @@ export function kafkaSinkOver(connect: ConnectKafka): SinkSpec {
 
 export const kafka = kafkaSinkOver(connectKafka)
 
-function producerOf(values: KafkaSinkOptions) {
+function producerOf(values: KafkaSinkOptions, tlsSettings: CheckSettings | undefined) {
   return readProducer({
     prefix: 'kafka.producer.',
     servers: values['kafka.bootstrap.servers'],
+    tlsSettings,
     clientId: 'flume-ts-sink',
     acks: values['kafka.producer.acks'],
     keys: values['kafka.producer.'],
   })
 }
 
-function check(values: KafkaSinkOptions): readonly OptionProblem[] {
-  const problems: OptionProblem[] = [...producerOf(values).problems]
+function check(values: KafkaSinkOptions, settings?: CheckSettings): readonly OptionProblem[] {
+  const problems: OptionProblem[] = [...producerOf(values, settings).problems]
   if (values.allowTopicOverride) {
     const problem = topicProblem(values['kafka.topic'])
     if (problem !== undefined)
@@ -169,7 +171,7 @@ class KafkaSink implements Sink {
 
   async #openNow(): Promise<{ readonly cluster: KafkaCluster; readonly producer: KafkaProducer }> {
     const { clock, log, random } = this.#context
-    const { settings, producer } = producerOf(this.#values)
+    const { settings, producer } = producerOf(this.#values, this.#context.settings)
     const cluster = await this.#connect(settings, clock)
     return { cluster, producer: new KafkaProducer(cluster, producer, clock, log, Math.floor(random() * 1_000_000)) }
   }
