@@ -1,4 +1,5 @@
 import { file as fileChannel } from './channel/file/index.ts'
+import { kafka as kafkaChannel } from './channel/kafka.ts'
 import { memory } from './channel/memory.ts'
 import { spillable } from './channel/spillable/index.ts'
 import { env } from './config-filter/env.ts'
@@ -72,6 +73,7 @@ export const components: readonly ComponentSpec[] = [
   thriftSource,
   // channels
   fileChannel,
+  kafkaChannel,
   memory,
   spillable,
   // interceptors

@@ -4,7 +4,7 @@ import type { Clock } from '../../core/clock.ts'
 import { asError, FlumeError } from '../../core/error.ts'
 import type { Logger } from '../../monitor/logger.ts'
 import type { GroupMember, GroupSettings, KafkaCluster, OffsetAt } from './cluster.ts'
-import { isKafkaError, KafkaError, kafkaCodes } from './errors.ts'
+import { KafkaError, kafkaCodes } from './errors.ts'
 
 export interface ConsumerSettings extends GroupSettings {
   /** Which topics: names, or whatever the function keeps of all names. */
@@ -44,6 +44,18 @@ interface Position {
   readonly partition: number
   /** Where the next fetch begins. */
   offset: number
+  /** Behind what was handed on. */
+  next: number
+  /** Where the partition ended when it was last read. */
+  end: number
+}
+
+/** How far a partition is read. */
+export interface Standing extends TopicPartition {
+  /** The next offset to be handed on. */
+  readonly next: number
+  /** Where the partition ended when it was last read. */
+  readonly end: number
 }
 
 /**
@@ -86,9 +98,9 @@ export class GroupConsumer {
     this.#member = cluster.member(settings)
   }
 
-  /** The partitions that this consumer reads now. */
-  get assignment(): readonly TopicPartition[] {
-    return [...this.#positions.values()].map(({ topic, partition }) => ({ topic, partition }))
+  /** The partitions that this consumer reads now, and how far; undefined while it is no member. */
+  get standing(): Iterable<Standing> | undefined {
+    return this.#joined ? this.#positions.values() : undefined
   }
 
   /** True when the group shares anew, or has lost this member: what was handed on should be committed soon. */
@@ -96,24 +108,20 @@ export class GroupConsumer {
     return this.#member.generation.aborted
   }
 
-  /** True while this consumer reads the partition in the generation in which it was handed on. */
-  owns({ topic, partition }: TopicPartition): boolean {
-    return this.#positions.has(keyOf(topic, partition))
-  }
-
   /** Joins the group; the first `poll` does it otherwise. */
   async join(): Promise<void> {
     this.#giveUpPositions()
     const topics = await this.#readTopics()
     const partitions = await this.#member.join([...topics.keys()])
-    this.#joined = true
     const committed = await this.#committed(partitions)
     const missing = partitions.filter((_, index) => committed[index] === undefined)
     const found = await this.#resetOffsets(missing)
     partitions.forEach(({ topic, partition }, index) => {
       const key = keyOf(topic, partition)
-      this.#positions.set(key, { topic, partition, offset: committed[index] ?? (found.get(key) as number) })
+      const offset = committed[index] ?? (found.get(key) as number)
+      this.#positions.set(key, { topic, partition, offset, next: offset, end: offset })
     })
+    this.#joined = true
     this.#log.info(
       `reads ${partitions.length === 0 ? 'no partition for now' : named(partitions)} for group ${this.#settings.group}`,
     )
@@ -147,7 +155,7 @@ export class GroupConsumer {
     }
   }
 
-  /** Commits for the group; offsets of partitions that this member has no more are left out. */
+  /** Commits as a member of the generation in which the records were handed on; rejects when the group has gone on without it. */
   async commit(offsets: readonly OffsetAt[]): Promise<void> {
     if (offsets.length > 0) await this.#member.commit(offsets)
   }
@@ -168,13 +176,16 @@ export class GroupConsumer {
       if (!head) break
       const room = max - count
       const { records, topic, partition, nextOffset } = head
+      const position = this.#positions.get(keyOf(topic, partition)) as Position
       if (records.count <= room) {
         this.#queue.shift()
         slices.push(head)
         count += records.count
+        position.next = nextOffset
       } else {
         const part = sliceRecords(records, 0, room)
-        slices.push({ topic, partition, records: part, nextOffset: (part.offsets[room - 1] as number) + 1 })
+        position.next = (part.offsets[room - 1] as number) + 1
+        slices.push({ topic, partition, records: part, nextOffset: position.next })
         this.#queue[0] = { topic, partition, records: sliceRecords(records, room, records.count), nextOffset }
         count += room
       }
@@ -222,7 +233,7 @@ export class GroupConsumer {
         { maxWaitMs: fetchMaxWaitMs, minBytes: fetchMinBytes, maxBytes: fetchMaxBytes, readCommitted },
       )
       if (epoch !== this.#epoch || this.#closed) return
-      for (const { topic, partition, error, records, aborted } of fetched) {
+      for (const { topic, partition, error, records, aborted, highWatermark } of fetched) {
         const key = keyOf(topic, partition)
         const position = this.#positions.get(key)
         if (!position) continue
@@ -239,6 +250,9 @@ export class GroupConsumer {
           ...(readCommitted ? { aborted } : {}),
         })
         position.offset = nextOffset
+        position.end = Math.max(nextOffset, highWatermark)
+        // Nothing to hand on: what was passed over (markers of transactions) counts as read.
+        if (slices.length === 0 && this.#queue.length === 0) position.next = nextOffset
         slices.forEach((columns, index) => {
           const isLast = index === slices.length - 1
           const behind = isLast ? nextOffset : (columns.offsets[columns.count - 1] as number) + 1
@@ -261,6 +275,7 @@ export class GroupConsumer {
         `${where} has no record at offset ${position.offset} (any more): reading goes on at ${found} (auto.offset.reset = ${this.#settings.reset})`,
       )
       position.offset = found as number
+      position.next = position.offset
     } else if (error.asksForMetadata) {
       this.#cluster.forgetMetadata()
       this.#log.debug(error.message)
@@ -366,8 +381,8 @@ export class GroupConsumer {
 
   #fail(error: unknown, epoch: number): void {
     if (epoch !== this.#epoch || this.#closed) return
-    if (isKafkaError(error, kafkaCodes.unknownTopicOrPartition, kafkaCodes.leaderNotAvailable))
-      this.#cluster.forgetMetadata()
+    // Whoever led the partition may be gone.
+    if (error instanceof FlumeError && error.retry) this.#cluster.forgetMetadata()
     this.#failure = asError(error)
     this.#wake?.()
   }

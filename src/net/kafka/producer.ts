@@ -43,12 +43,20 @@ export interface Outgoing {
 interface Lot extends TopicPartition {
   readonly indices: readonly number[]
   sent: number
+  /** The offset behind what was sent, as far as the broker told. */
+  end: number
 }
 
 /** One batch of records on its way. */
 interface Chunk extends TopicPartition {
+  readonly lot: Lot
   readonly part: ProducePart
   readonly indices: readonly number[]
+}
+
+/** Where a partition ends behind what was sent to it. */
+export interface SentTo extends TopicPartition {
+  readonly end: number
 }
 
 /** Room that a batch's own fields take in a request. */
@@ -82,9 +90,14 @@ export class KafkaProducer {
   }
 
   /** Rejects LIMIT for a record that is too large, INVALID_DATA for a partition that is not there; others may go well later. */
-  async send(outgoing: Outgoing): Promise<void> {
-    if (outgoing.count === 0) return
+  async send(outgoing: Outgoing): Promise<readonly SentTo[]> {
+    if (outgoing.count === 0) return []
     const lots = await this.#deal(outgoing)
+    await this.#sendAll(outgoing, lots)
+    return lots.map(({ topic, partition, end }) => ({ topic, partition, end }))
+  }
+
+  async #sendAll(outgoing: Outgoing, lots: readonly Lot[]): Promise<void> {
     const { transactionalId, idempotent } = this.#settings
     if (transactionalId === undefined && !idempotent) return await this.#sendLots(outgoing, lots)
     try {
@@ -123,7 +136,7 @@ export class KafkaProducer {
         const key = `${topic}-${partition}`
         lot = lots.get(key)
         if (!lot) {
-          lot = { topic, partition, indices: [], sent: 0 }
+          lot = { topic, partition, indices: [], sent: 0, end: 0 }
           lots.set(key, lot)
         }
         lastLot = lot
@@ -194,14 +207,15 @@ export class KafkaProducer {
     return this.#chunk(records, lot, indices)
   }
 
-  #chunk(records: OutgoingRecords, { topic, partition }: TopicPartition, indices: readonly number[]): Chunk {
+  #chunk(records: OutgoingRecords, lot: Lot, indices: readonly number[]): Chunk {
     const { compression } = this.#settings
+    const { topic, partition } = lot
     const bytes = encodeRecords(records, indices, {
       compression,
       compress: (how, plain) => this.#cluster.compress(how, plain),
       stamp: this.#stamp(`${topic}-${partition}`, indices.length),
     })
-    return { topic, partition, indices, part: { topic, partition, records: bytes } }
+    return { lot, topic, partition, indices, part: { topic, partition, records: bytes } }
   }
 
   #stamp(key: string, count: number): ProducerStamp | undefined {
@@ -258,6 +272,8 @@ export class KafkaProducer {
               error: new FlumeError('PROTOCOL', `the broker said nothing of ${chunk.topic}-${chunk.partition}`),
             },
           ]
+        if (answer.error === 0 && answer.baseOffset >= 0)
+          chunk.lot.end = Math.max(chunk.lot.end, answer.baseOffset + chunk.indices.length)
         if (answer.error === 0 || answer.error === kafkaCodes.duplicateSequence) return []
         return [{ chunk, error: new KafkaError(answer.error, `${chunk.topic}-${chunk.partition}`, answer.message) }]
       })
@@ -275,7 +291,7 @@ export class KafkaProducer {
     }
     const middle = indices.length >> 1
     for (const half of [indices.slice(0, middle), indices.slice(middle)]) {
-      await this.#sendChunks(outgoing, [this.#chunk(outgoing.records, chunk, half)])
+      await this.#sendChunks(outgoing, [this.#chunk(outgoing.records, chunk.lot, half)])
     }
   }
 

@@ -2,6 +2,7 @@ import { writeSeparateEvents } from '../../../codec/avro/events.ts'
 import { TimeZone } from '../../../codec/time-zone.ts'
 import { readProducer } from '../../../net/kafka/client-options.ts'
 import type { ConnectKafka, KafkaCluster } from '../../../net/kafka/cluster.ts'
+import { partitionsOf } from '../../../net/kafka/partitions.ts'
 import { connectKafka } from '../../../net/kafka/platformatic.ts'
 import { KafkaProducer } from '../../../net/kafka/producer.ts'
 import { count, flag, type Options, prefix, text } from '../../../spec/option.ts'
@@ -9,7 +10,6 @@ import {
   type CheckSettings,
   defineSink,
   type EventBatch,
-  FlumeError,
   type HeaderColumn,
   type OptionProblem,
   type Sink,
@@ -138,7 +138,7 @@ class KafkaSink implements Sink {
       await producer.send({
         count: batch.count,
         topics: this.#topics.topics(batch),
-        partitions: this.#partitions(batch),
+        partitions: partitionsOf(batch, this.#values.partitionIdHeader, this.#values.defaultPartitionId),
         records: {
           ...values,
           keys: batch.headers.get(keyHeader),
@@ -174,27 +174,6 @@ class KafkaSink implements Sink {
     const { settings, producer } = producerOf(this.#values, this.#context.settings)
     const cluster = await this.#connect(settings, clock)
     return { cluster, producer: new KafkaProducer(cluster, producer, clock, log, Math.floor(random() * 1_000_000)) }
-  }
-
-  /** The header's partition, or the default one, or -1: any (N-13). */
-  #partitions(batch: EventBatch): Int32Array | undefined {
-    const { defaultPartitionId, partitionIdHeader } = this.#values
-    const column = partitionIdHeader === undefined ? undefined : batch.headers.get(partitionIdHeader)
-    if (column === undefined && defaultPartitionId === undefined) return undefined
-    const partitions = new Int32Array(batch.count).fill(defaultPartitionId ?? -1)
-    if (column === undefined) return partitions
-    for (let i = 0; i < batch.count; i++) {
-      const value = typeof column === 'string' ? column : column[i]
-      if (value === undefined) continue
-      if (!/^[+-]?\d{1,9}$/.test(value) || Number(value) < 0) {
-        throw new FlumeError(
-          'INVALID_DATA',
-          `Non integer partition id specified: header ${partitionIdHeader} of event ${i + 1} of the batch is ${JSON.stringify(value.slice(0, 100))}`,
-        )
-      }
-      partitions[i] = Number(value)
-    }
-    return partitions
   }
 
   #timestamps(batch: EventBatch): number | Float64Array {
