@@ -1,4 +1,5 @@
 import { file as fileChannel } from './channel/file/index.ts'
+import { kafka as kafkaChannel } from './channel/kafka.ts'
 import { memory } from './channel/memory.ts'
 import { spillable } from './channel/spillable/index.ts'
 import { env } from './config-filter/env.ts'
@@ -30,6 +31,7 @@ import { avro as avroSink } from './sink/avro.ts'
 import { fileRoll } from './sink/file-roll.ts'
 import { hdfs } from './sink/hdfs/index.ts'
 import { http as httpSink } from './sink/http.ts'
+import { kafka as kafkaSink } from './sink/kafka/index.ts'
 import { logger } from './sink/logger.ts'
 import { nullSink } from './sink/null.ts'
 import { sparkReceiver } from './sink/spark-receiver.ts'
@@ -38,6 +40,7 @@ import { avro as avroSource } from './source/avro.ts'
 import { exec } from './source/exec.ts'
 import { flumeSource } from './source/flume-source/index.ts'
 import { http as httpSource } from './source/http.ts'
+import { kafka as kafkaSource } from './source/kafka.ts'
 import { multiportSyslogTcp } from './source/multiport-syslogtcp.ts'
 import { netcat } from './source/netcat.ts'
 import { netcatUdp } from './source/netcatudp.ts'
@@ -57,6 +60,7 @@ export const components: readonly ComponentSpec[] = [
   exec,
   flumeSource,
   httpSource,
+  kafkaSource,
   multiportSyslogTcp,
   netcat,
   netcatUdp,
@@ -70,6 +74,7 @@ export const components: readonly ComponentSpec[] = [
   thriftSource,
   // channels
   fileChannel,
+  kafkaChannel,
   memory,
   spillable,
   // interceptors
@@ -90,6 +95,7 @@ export const components: readonly ComponentSpec[] = [
   fileRoll,
   hdfs,
   httpSink,
+  kafkaSink,
   logger,
   nullSink,
   sparkReceiver,

@@ -1,8 +1,9 @@
 // Arrays of {headers: map of string, body: bytes} ↔ batches, in columns: a header name is read once per batch, a value
 // that repeats the event before is not read again, and bodies stay where they are.
+import { asError } from '../../core/error.ts'
 import { EventBatch, type HeaderColumn } from '../../core/event-batch.ts'
 import { HeaderColumns, HeaderRows, headerBytesHint } from '../header-columns.ts'
-import type { AvroReader, AvroWriter } from './binary.ts'
+import { AvroReader, AvroWriter } from './binary.ts'
 
 /** An event's schema as Flume's serializer prints it. */
 export const eventSchema =
@@ -53,6 +54,75 @@ export function writeEvents(writer: AvroWriter, batch: EventBatch): void {
 /** Event `index` of the batch. */
 export function writeEvent(writer: AvroWriter, batch: EventBatch, index: number): void {
   new EventWriter(batch).write(writer, index)
+}
+
+/** Events as values of their own: value i is `bytes[starts[i] .. ends[i])`. */
+export interface SeparateEvents {
+  readonly bytes: Uint8Array
+  readonly starts: Uint32Array
+  readonly ends: Uint32Array
+}
+
+/** Each event of the batch as a value of its own, as a message queue keeps it. */
+export function writeSeparateEvents(batch: EventBatch): SeparateEvents {
+  const writer = new AvroWriter(eventsBytesHint(batch))
+  const events = new EventWriter(batch)
+  const starts = new Uint32Array(batch.count)
+  const ends = new Uint32Array(batch.count)
+  for (let i = 0; i < batch.count; i++) {
+    starts[i] = writer.length
+    events.write(writer, i)
+    ends[i] = writer.length
+  }
+  return { bytes: writer.finish(), starts, ends }
+}
+
+/**
+ * Values that hold one event each as one batch; bodies are ranges of their bytes. A value that is no event is left out and
+ * told with its index; `indices` says which values the events of the batch were.
+ */
+export function readSeparateEvents(
+  { bytes, starts, ends }: SeparateEvents & { readonly bytes: Buffer },
+  onBroken: (index: number, error: Error) => void,
+): { readonly batch: EventBatch; readonly indices: Uint32Array } {
+  const count = starts.length
+  const columns = new HeaderColumns(bytes)
+  columns.announce(count)
+  const bodyStarts = new Uint32Array(count)
+  const bodyEnds = new Uint32Array(count)
+  const indices = new Uint32Array(count)
+  let kept = 0
+  for (let i = 0; i < count; i++) {
+    const start = starts[i] as number
+    const end = ends[i] as number
+    try {
+      // Looked through first: half a map of headers must not stay in the columns.
+      skipEvent(new AvroReader(bytes, start, end))
+      const reader = new AvroReader(bytes, start, end)
+      readMap(reader, columns, kept)
+      bodyStarts[kept] = reader.skipData('body')
+      bodyEnds[kept] = reader.at
+      indices[kept++] = i
+    } catch (error) {
+      onBroken(i, asError(error))
+    }
+  }
+  const headers = new Map<string, HeaderColumn>()
+  for (const [name, column] of columns.finish(kept)) {
+    headers.set(name, typeof column === 'string' || kept === count ? column : column.slice(0, kept))
+  }
+  const batch = new EventBatch(bytes, bodyStarts.subarray(0, kept), bodyEnds.subarray(0, kept), headers)
+  return { batch, indices: indices.subarray(0, kept) }
+}
+
+function skipEvent(reader: AvroReader): void {
+  for (let block = reader.block(2, 'headers'); block > 0; block = reader.block(2, 'headers')) {
+    for (let i = 0; i < block; i++) {
+      reader.skipData('a header name')
+      reader.skipData('a header value')
+    }
+  }
+  reader.skipData('body')
 }
 
 /** About how many bytes `writeEvents` will need; a hint for the writer's first buffer. */

@@ -1,6 +1,6 @@
+import { formatLetter, isRegular, type RoundUnit, roundDown, stableMs } from '../../../codec/date-letters.ts'
 import type { TimeZone } from '../../../codec/time-zone.ts'
 import { type EventBatch, type HeaderColumn, RefusedEventsError } from '../../contract.ts'
-import { formatLetter, isRegular, type RoundUnit, roundDown, stableMs } from './date-letters.ts'
 
 export interface PatternSettings {
   /** Where times are read and rounded. */
