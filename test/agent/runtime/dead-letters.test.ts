@@ -108,7 +108,10 @@ describe('dead letters', () => {
     ])
     assert.deepEqual(imbalanceOf(agent.snapshot()), [])
     const { delivered, dropped } = channel('c1') ?? {}
-    assert.deepEqual([delivered, dropped], [3, { 'refused-as-optional': 0, 'lost-at-stop': 0, 'dead-letter': 2 }])
+    assert.deepEqual(
+      [delivered, dropped],
+      [3, { 'refused-as-optional': 0, 'given-up': 0, 'lost-at-stop': 0, 'dead-letter': 2 }],
+    )
     assert.equal(channel('c2')?.entered, 2)
     assert.deepEqual(
       ['EventDrainAttemptCount', 'EventDrainSuccessCount', 'EventWriteFail', 'DeadLetterCount'].map(
@@ -210,8 +213,10 @@ describe('dead letters', () => {
     const { source, picky, keeping, model } = parts()
     keeping.failure = new FlumeError('IO', 'not now', { retry: true })
     const { agent, clock, channel } = await running(model)
-    for (let i = 0; i < 3; i++)
+    for (let i = 0; i < 3; i++) {
       await source.context?.deliver(bodies(...Array.from({ length: 10 }, (_, n) => `bad ${i} ${n}`)))
+      await settle()
+    }
     await clock.advance(4000)
     assert.deepEqual([channel('c1')?.held, channel('c2')?.held], [10, 20])
     assert.deepEqual(imbalanceOf(agent.snapshot()), [])
