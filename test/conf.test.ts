@@ -5,6 +5,9 @@ import { basename, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { connect as connectTls } from 'node:tls'
 import { fileURLToPath } from 'node:url'
+import { gunzipSync } from 'node:zlib'
+import { AvroContainerWriter } from '../src/codec/avro/container.ts'
+import { valuesOf } from './support/avro-container.ts'
 import { freePort } from './support/free-port.ts'
 import { authority, keyStore } from './support/key-stores.ts'
 import { RunningProcess } from './support/running-process.ts'
@@ -20,6 +23,7 @@ const run = [
   'access-log.ts',
   'agent.properties',
   'dead-letters.properties',
+  'avro-to-compressed-hdfs.properties',
   'job.ts',
   'netcat-to-logger.properties',
   'relay-far.properties',
@@ -213,6 +217,46 @@ test('files dropped into the spool folder end up in HDFS, one folder per day', a
   assert.equal(await textBelow(join(hdfs, 'logs')), lines.map((line) => `${line}\n`).join(''))
   const [day] = await readdir(join(hdfs, 'logs'))
   assert.match(day ?? '', /^\d{4}-\d\d-\d\d$/)
+})
+
+test('Avro files become compressed containers, and their bytes a compressed stream', async (t) => {
+  const folder = await tempDir(t)
+  const [spool, hdfs] = [join(folder, 'spool'), join(folder, 'hdfs')]
+  await mkdir(spool)
+  const agent = await startAgent(
+    t,
+    await copy('avro-to-compressed-hdfs.properties', folder, { '/tmp/flume-ts/avro': spool }),
+    '--mount',
+    `hdfs://namenode:8020=${hdfs}`,
+  )
+  const schemas = ['"string"', '{"type":"record","name":"M","fields":[{"name":"m","type":"string"}]}']
+  for (const [i, schema] of schemas.entries()) {
+    const writer = new AvroContainerWriter({ schema, codec: 'deflate', sync: new Uint8Array(16) })
+    const bytes = Buffer.concat([writer.header(), writer.blocks(3, (out, n) => out.string(`value ${n} of ${i}`))])
+    await writeFile(join(folder, 'values'), bytes)
+    await rename(join(folder, 'values'), join(spool, `${i}.avro`))
+    const completed = async (): Promise<boolean> => (await readdir(spool)).includes(`${i}.avro.COMPLETED`)
+    for await (const _ of ticks()) if (await completed()) break
+  }
+  assert.equal(await agent.stop(), 0, agent.stderr)
+  const containers = (await readdir(join(hdfs, 'flume/avro'))).sort()
+  const found = await Promise.all(
+    containers.map(async (name) => {
+      assert.match(name, /\.avro$/)
+      return valuesOf(await readFile(join(hdfs, 'flume/avro', name)))
+    }),
+  )
+  assert.deepEqual(
+    found.map(({ schema, codec }) => [schema, codec]),
+    schemas.map((schema) => [schema, 'snappy']),
+  )
+  const texts = found.flatMap(({ values }) => values.map((value) => (value as { m?: string }).m ?? value))
+  const expected = [0, 1].flatMap((i) => [0, 1, 2].map((n) => `value ${n} of ${i}`))
+  assert.deepEqual(texts, expected)
+  const [stream] = await readdir(join(hdfs, 'flume/lines'))
+  assert.match(stream as string, /^FlumeData\.\d+\.gz$/)
+  const lines = gunzipSync(await readFile(join(hdfs, 'flume/lines', stream as string))).toString()
+  assert.equal(lines, expected.map((text) => `\x18${text}\n`).join(''))
 })
 
 test('an access log is split by status, addresses shortened', async (t) => {

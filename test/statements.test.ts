@@ -21,6 +21,7 @@ const chapters: readonly (readonly [letters: string, about: string, last: number
   ['K', 'sink processors', 11],
   ['I', 'interceptors', 7],
   ['O', 'monitoring', 7],
+  ['H', 'the HDFS sink', 26],
 ]
 
 const root = fileURLToPath(new URL('../..', import.meta.url))

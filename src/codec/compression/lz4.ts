@@ -9,6 +9,8 @@ const hashBits = 14
 const offsetMax = 65_535
 const lastLiterals = 5
 const matchFreeTail = 12
+/** Up to so many bytes are copied one by one: cheaper than a call into the runtime. */
+const shortCopy = 24
 
 /** The bytes as one LZ4 block, which does not say how long the data is. */
 export function lz4Compress(data: Uint8Array): Buffer {
@@ -19,11 +21,11 @@ export function lz4Compress(data: Uint8Array): Buffer {
   let at = 0
   let literalStart = 0
   for (let position = 0, misses = 64; position < length - matchFreeTail; ) {
-    const word = input.readInt32LE(position)
+    const word = wordAt(input, position)
     const slot = Math.imul(word, -1640531535) >>> (32 - hashBits)
     const candidate = table[slot] as number
     table[slot] = position
-    if (candidate < 0 || position - candidate > offsetMax || input.readInt32LE(candidate) !== word) {
+    if (candidate < 0 || position - candidate > offsetMax || wordAt(input, candidate) !== word) {
       position += misses++ >>> 6
       continue
     }
@@ -41,12 +43,23 @@ export function lz4Compress(data: Uint8Array): Buffer {
   return out.subarray(0, at)
 }
 
+function wordAt(input: Buffer, at: number): number {
+  return (
+    (input[at] as number) |
+    ((input[at + 1] as number) << 8) |
+    ((input[at + 2] as number) << 16) |
+    ((input[at + 3] as number) << 24)
+  )
+}
+
 /** The token and the literals; `match` is 0 in the last sequence. */
 function writeSequence(input: Buffer, start: number, end: number, match: number, out: Buffer, outAt: number): number {
   const literals = end - start
   out[outAt] = (Math.min(literals, 15) << 4) | (match === 0 ? 0 : Math.min(match - 4, 15))
   const at = writeMore(literals, out, outAt + 1)
-  return at + input.copy(out, at, start, end)
+  if (literals > shortCopy) input.copy(out, at, start, end)
+  else for (let i = 0; i < literals; i++) out[at + i] = input[start + i] as number
+  return at + literals
 }
 
 function writeMore(length: number, out: Buffer, outAt: number): number {

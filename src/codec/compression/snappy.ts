@@ -13,6 +13,8 @@ const blockBytes = 65_536
 const hashBits = 14
 /** The last bytes of a block are a literal: the search reads four bytes at once. */
 const tailBytes = 15
+/** Up to so many bytes are copied one by one: cheaper than a call into the runtime. */
+const shortCopy = 24
 /** Most data that a byte can stand for: a copy of 64 bytes takes three. */
 const expansionMax = 64
 
@@ -93,7 +95,7 @@ function writeLiteral(input: Buffer, start: number, end: number, out: Buffer, ou
     out[at++] = 61 << 2
     at = out.writeUInt16LE(length - 1, at)
   }
-  if (length <= 16) for (let i = start; i < end; i++) out[at++] = input[i] as number
+  if (length <= shortCopy) for (let i = start; i < end; i++) out[at++] = input[i] as number
   else at += input.copy(out, at, start, end)
   return at
 }
@@ -151,7 +153,8 @@ export function snappyUncompress(data: Uint8Array, bytesMax: number): Buffer {
       }
       size++
       if (at + size > input.length || outAt + size > length) throw broken('a literal is too long')
-      input.copy(out, outAt, at, at + size)
+      if (size > shortCopy) input.copy(out, outAt, at, at + size)
+      else for (let i = 0; i < size; i++) out[outAt + i] = input[at + i] as number
       at += size
       outAt += size
       continue
@@ -163,7 +166,7 @@ export function snappyUncompress(data: Uint8Array, bytesMax: number): Buffer {
     at += offsetBytes
     if (offset === 0 || offset > outAt) throw broken('a copy reaches before the beginning')
     if (outAt + size > length) throw broken('a copy is too long')
-    if (offset >= size) out.copyWithin(outAt, outAt - offset, outAt - offset + size)
+    if (offset >= size && size > shortCopy) out.copyWithin(outAt, outAt - offset, outAt - offset + size)
     else for (let i = 0; i < size; i++) out[outAt + i] = out[outAt + i - offset] as number
     outAt += size
   }

@@ -85,6 +85,24 @@ describe('multiport_syslogtcp source', () => {
     )
   })
 
+  it('a line above eventSize is cut there and marked, and nothing of it is lost (S-64)', async () => {
+    const port = await freePort()
+    const { context, stop } = await start([port], { eventSize: '40' })
+    const client = await RawClient.connect(port)
+    client.write(`<34>1 2003-08-24T05:14:15Z h ${'x'.repeat(11)}${'y'.repeat(20)}\n${line}`)
+    await context.whenDelivered(3)
+    await stop()
+    client.destroy()
+    assert.deepEqual(
+      context.events.map(({ headers, body }) => [headers['flume.syslog.status'], body]),
+      [
+        ['Incomplete', 'x'.repeat(11)],
+        ['Invalid', 'y'.repeat(20)],
+        [undefined, 'b'],
+      ],
+    )
+  })
+
   it('up to batchSize events are one transaction; a full channel holds the sender back (S-65)', async () => {
     const clock = new ManualClock()
     const port = await freePort()

@@ -40,7 +40,7 @@ const codecs: readonly (readonly [codec: string, extension: string, read: (data:
 ]
 
 for (const [codec, extension, read] of codecs) {
-  test(`with ${codec} each batch can be read as soon as it is confirmed, and the name ends with ${extension} (H-03, H-24)`, async (t) => {
+  test(`with ${codec} each batch can be read as soon as it is confirmed, and the name ends with ${extension} (H-03, H-14, H-24)`, async (t) => {
     const folder = await tempDir(t)
     const sink = await sinkInto(folder, { 'hdfs.fileType': 'CompressedStream', 'hdfs.codeC': codec })
     const name = `FlumeData.${startMs + 1}${extension}`
