@@ -1,5 +1,6 @@
 import { type Charset, charsetNamed } from '../../codec/charset.ts'
 import { NoEvents, readFlumeJson } from '../../codec/flume-json.ts'
+import { scanFlumeJson } from '../../codec/flume-json-scanner.ts'
 import { FlumeError } from '../../core/error.ts'
 import { type HttpAnswer, HttpListener, type HttpRequest } from '../../net/http-listener.ts'
 import { serverTls, serverTlsProblems } from '../../net/tls/server.ts'
@@ -190,7 +191,7 @@ function fromJson({ contentType, body }: HttpRequest): EventBatch {
   const name = /;\s*charset\s*=\s*"?([^\s;"]+)/i.exec(contentType)?.[1]
   const charset = charsetOf(name)
   if (body.length === 0) throw new BadRequest(500, 'there is no body')
-  if (!charset) return readFlumeJson(body.toString())
+  if (!charset) return scanFlumeJson(body) ?? readFlumeJson(body.toString())
   const { encode } = charset
   return readFlumeJson(charset.decode(body, '\uFFFD') ?? '', encode)
 }
