@@ -1,17 +1,21 @@
 import assert from 'node:assert/strict'
 import { copyFile, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { createServer as createWebServer } from 'node:http'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { basename, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { connect as connectTls } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import { gunzipSync } from 'node:zlib'
+import { createRpcClient } from '../src/client/api.ts'
 import { AvroContainerWriter } from '../src/codec/avro/container.ts'
+import { thriftTypes } from '../src/codec/thrift/protocol.ts'
 import { valuesOf } from './support/avro-container.ts'
 import { freePort } from './support/free-port.ts'
 import { authority, keyStore } from './support/key-stores.ts'
 import { RunningProcess } from './support/running-process.ts'
 import { tempDir } from './support/temp-dir.ts'
+import { callFrame, struct, thriftAgent } from './support/thrift.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const flumeTs = join(root, 'bin/flume-ts.js')
@@ -24,6 +28,7 @@ const run = [
   'agent.properties',
   'dead-letters.properties',
   'avro-to-compressed-hdfs.properties',
+  'apps-to-web.properties',
   'job.ts',
   'netcat-to-logger.properties',
   'relay-far.properties',
@@ -297,6 +302,56 @@ test('the relay carries lines from the near agent to the files of the far one', 
   assert.equal(await far.stop(), 0, far.stderr)
   assert.equal(await textBelow(files), all)
 })
+
+test('events by Thrift and Scribe go to a web service, and by Thrift to another agent while it is ill', async (t) => {
+  const [thrift, scribe] = [await freePort(), await freePort()]
+  const posted: string[] = []
+  let isIll = false
+  const service = createWebServer((request, response) => {
+    request.on('data', (chunk: Buffer) => !isIll && posted.push(chunk.toString()))
+    request.on('end', () => response.writeHead(isIll ? 503 : 200).end())
+  })
+  await new Promise<void>((resolve) => service.listen(0, 'localhost', resolve))
+  t.after(() => service.close())
+  const spare = await thriftAgent()
+  t.after(() => spare.listener.close())
+  const { port: web } = service.address() as AddressInfo
+  const ports = {
+    4143: thrift,
+    1499: scribe,
+    8080: web,
+    4144: spare.listener.port,
+    'hostname = localhost': 'hostname = 127.0.0.1',
+  }
+  const agent = await startAgent(t, await copy('apps-to-web.properties', await tempDir(t), ports))
+  const client = await createRpcClient({ 'client.type': 'thrift', hosts: 'h', 'hosts.h': `localhost:${thrift}` })
+  await client.appendBatch([{ body: 'one' }, { body: 'two' }])
+  const logger = connect(scribe, 'localhost').on('error', () => undefined)
+  logger.write(scribeCall('web', 'three'))
+  for await (const _ of ticks()) if (posted.length === 3) break
+  assert.deepEqual(posted, ['one', 'two', 'three'])
+  isIll = true
+  await client.append({ body: 'four', headers: { from: 'app' } })
+  for await (const _ of ticks()) if (spare.events.length === 1) break
+  assert.deepEqual(spare.events, [{ headers: { from: 'app' }, body: 'four' }])
+  await client.close()
+  logger.destroy()
+  assert.equal(await agent.stop(), 0, agent.stderr)
+})
+
+/** A call of Scribe's Log with one entry. */
+function scribeCall(category: string, message: string): Buffer {
+  return callFrame('binary-old', 'Log', (writer) => {
+    writer.fieldHead(thriftTypes.list, 1)
+    writer.listHead(thriftTypes.struct, 1)
+    struct(writer, () => {
+      writer.fieldHead(thriftTypes.string, 1)
+      writer.string(category)
+      writer.fieldHead(thriftTypes.string, 2)
+      writer.string(message)
+    })
+  })
+}
 
 test("the word count pulls an agent's events and counts them", async (t) => {
   const folder = await tempDir(t)

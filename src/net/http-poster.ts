@@ -4,11 +4,14 @@ import type { Socket } from 'node:net'
 import type { Clock, Timer } from '../core/clock.ts'
 import { FlumeError } from '../core/error.ts'
 import type { SinkCounters } from '../monitor/counters.ts'
+import type { ClientTls } from './tls/client.ts'
 
 export interface HttpPosterOptions {
   /** http: or https:. */
   readonly url: URL
   readonly headers: Readonly<Record<string, string>>
+  /** For https: whom to trust; whom Node trusts when left out. */
+  readonly tls?: ClientTls | undefined
   readonly connectTimeoutMs: number
   /** From the connection, or the request on one that is there, to the end of the answer. */
   readonly requestTimeoutMs: number
@@ -30,7 +33,10 @@ export class HttpPoster {
   constructor(options: HttpPosterOptions) {
     this.#options = options
     const keeping = { keepAlive: true, maxSockets: 1, maxFreeSockets: 1 }
-    this.#agent = options.url.protocol === 'https:' ? new HttpsAgent(keeping) : new HttpAgent(keeping)
+    this.#agent =
+      options.url.protocol === 'https:'
+        ? new HttpsAgent({ ...options.tls?.options, ...keeping })
+        : new HttpAgent(keeping)
   }
 
   /** The status of the answer. Rejects CONNECTION, TIMEOUT or PROTOCOL (retry); one call at a time. */
@@ -113,7 +119,7 @@ function failed(url: URL, request: ClientRequest, cause: Error): FlumeError {
   if (code.startsWith('HPE_'))
     return new FlumeError('PROTOCOL', `${url.host} answers what is no HTTP`, { cause, retry: true })
   if (/CERT|SELF_SIGNED/.test(code)) {
-    const hint = 'NODE_EXTRA_CA_CERTS names a file of more certificates to trust'
+    const hint = 'give the store of its authority as -Djavax.net.ssl.trustStore, or its PEM file as NODE_EXTRA_CA_CERTS'
     return new FlumeError('CONNECTION', `the certificate of ${url.host} is not trusted`, { cause, retry: true, hint })
   }
   return new (isStale ? StaleConnection : FlumeError)('CONNECTION', `no answer from ${url.host}`, {

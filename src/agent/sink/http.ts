@@ -1,8 +1,17 @@
 import { FlumeError } from '../../core/error.ts'
 import type { EventBatch } from '../../core/event-batch.ts'
 import { HttpPoster } from '../../net/http-poster.ts'
+import { clientTls, clientTlsProblems } from '../../net/tls/client.ts'
 import { flag, millis, type Options, prefix, required, text } from '../../spec/option.ts'
-import { defineSink, type OptionProblem, type Sink, type SinkContext, type Written } from '../contract.ts'
+import type { ClientTlsValues } from '../../spec/tls-options.ts'
+import {
+  type CheckSettings,
+  defineSink,
+  type OptionProblem,
+  type Sink,
+  type SinkContext,
+  type Written,
+} from '../contract.ts'
 
 const statusDoc = 'below it a status such as 503, or a group such as 5XX; the status counts before the group'
 
@@ -50,8 +59,27 @@ export const http = defineSink({
   create: (values, context) => new HttpSink(values, context),
 })
 
-function check(values: HttpOptions): readonly OptionProblem[] {
+/** As Java's own HTTPS: the trust store of the whole agent, and the certificate must be for the name that is called. */
+const httpsTrust: ClientTlsValues = {
+  ssl: true,
+  'trust-all-certs': false,
+  'check-hostname': true,
+  truststore: undefined,
+  'truststore-password': undefined,
+  'truststore-type': undefined,
+  keystore: undefined,
+  'keystore-password': undefined,
+  'keystore-type': undefined,
+  'exclude-protocols': undefined,
+  'include-protocols': undefined,
+  'exclude-cipher-suites': undefined,
+  'include-cipher-suites': undefined,
+}
+
+function check(values: HttpOptions, settings?: CheckSettings): readonly OptionProblem[] {
   const problems: OptionProblem[] = []
+  if (values.endpoint.protocol === 'https:')
+    problems.push(...clientTlsProblems(httpsTrust, settings).map((problem) => ({ ...problem, option: 'endpoint' })))
   for (const name of overrides) {
     for (const [status, word] of Object.entries(values[name])) {
       const option = `${name}${status}`
@@ -99,6 +127,7 @@ class HttpSink implements Sink {
     this.#poster = new HttpPoster({
       url,
       headers: { 'content-type': values.contentTypeHeader, accept: values.acceptHeader },
+      tls: url.protocol === 'https:' ? clientTls(httpsTrust, context.settings) : undefined,
       connectTimeoutMs: values.connectTimeout,
       requestTimeoutMs: values.requestTimeout,
       clock: context.clock,

@@ -4,7 +4,6 @@ import { createServer, type IncomingHttpHeaders, type Server, type ServerRespons
 import { createServer as createHttpsServer } from 'node:https'
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
 import { test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import type { Sink, Written } from '../../../src/agent/contract.ts'
 import { http } from '../../../src/agent/sink/http.ts'
 import { type Clock, systemClock } from '../../../src/core/clock.ts'
@@ -12,9 +11,9 @@ import { FlumeError } from '../../../src/core/error.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
 import { bodies } from '../../support/batches.ts'
 import { freePort } from '../../support/free-port.ts'
+import { keyStore } from '../../support/key-stores.ts'
 import { readOptions } from '../../support/read-options.ts'
 import { RecordingLogger } from '../../support/recording-logger.ts'
-import { RunningProcess } from '../../support/running-process.ts'
 import { sinkContext } from '../../support/sink-context.ts'
 import { until } from '../../support/until.ts'
 
@@ -88,9 +87,14 @@ function valuesOf(texts: Readonly<Record<string, string>>): Record<string, unkno
 async function sinkTo(
   port: number,
   texts: Readonly<Record<string, string>> = {},
-  { clock = systemClock, log = new RecordingLogger() }: { clock?: Clock; log?: RecordingLogger } = {},
+  {
+    clock = systemClock,
+    log = new RecordingLogger(),
+    properties = new Map<string, string>(),
+  }: { clock?: Clock; log?: RecordingLogger; properties?: ReadonlyMap<string, string> } = {},
 ): Promise<{ sink: Sink; counters: ReturnType<typeof sinkContext>['counters']; log: RecordingLogger }> {
-  const context = sinkContext({ clock, log })
+  const plain = sinkContext({ clock, log })
+  const context = { ...plain, settings: { ...plain.settings, properties } }
   const values = valuesOf({ endpoint: `http://127.0.0.1:${port}/in?q=1`, ...texts })
   return { sink: (await http.create(values as never, context)) as Sink, counters: context.counters, log }
 }
@@ -158,6 +162,8 @@ test('an event without a body is dropped with a warning and a pause (N-10, ensur
   await sink.stop?.()
   await web.close()
 })
+
+const delivered: Written = { delivered: true, counted: true, pause: false }
 
 type Expected = {
   readonly gone: boolean
@@ -386,39 +392,47 @@ test('an answer without end is not read to its end: its status counts, the conne
   server.close()
 })
 
-test('https is spoken with what the machine trusts', async () => {
-  const folder = new URL('../../../../test/fixture/tls/', import.meta.url)
-  const [key, cert] = ['key.pem', 'cert.pem'].map((name) => readFileSync(new URL(name, folder)))
+test('https is spoken with whom the agent trusts, and to nobody else', async () => {
+  const pem = readFileSync(keyStore('server.pem'))
   const posted: string[] = []
-  const server = createHttpsServer({ key, cert }, (request, response) => {
+  const server = createHttpsServer({ key: pem, cert: pem }, (request, response) => {
     request.on('data', (chunk: Buffer) => posted.push(chunk.toString()))
     request.on('end', () => response.end())
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
   const endpoint = `https://localhost:${port}/`
-  const { sink } = await sinkTo(port, { endpoint })
-  const refused = await outcomeOf(sink)
-  assert.ok(refused instanceof FlumeError && refused.code === 'CONNECTION' && /NODE_EXTRA_CA/.test(refused.hint ?? ''))
-  await sink.stop?.()
-  // What a process trusts is settled when it starts.
-  const module = (path: string): string => JSON.stringify(new URL(`../../../src/${path}`, import.meta.url).href)
-  const script = `
-    import { HttpPoster } from ${module('net/http-poster.js')}
-    import { systemClock } from ${module('core/clock.js')}
-    const counters = { connectionCreated: 0, connectionClosed: 0, connectionFailed: 0 }
-    const limits = { connectTimeoutMs: 20000, requestTimeoutMs: 20000, clock: systemClock, counters }
-    const poster = new HttpPoster({ url: new URL('${endpoint}'), headers: {}, ...limits })
-    const statuses = [await poster.post(Buffer.from('one')), await poster.post(Buffer.from('two'))]
-    poster.close()
-    process.stdout.write([...statuses, counters.connectionCreated].join(' '))`
-  await using child = new RunningProcess('poster', process.execPath, ['--input-type=module', '-e', script], {
-    env: { NODE_EXTRA_CA_CERTS: fileURLToPath(new URL('cert.pem', folder)) },
-  })
-  assert.equal(await child.exited, 0, child.stderr)
-  assert.equal(child.stdout, '200 200 1')
+  const refuses = async (more: Parameters<typeof sinkTo>[2], hint: RegExp): Promise<void> => {
+    const { sink } = await sinkTo(port, { endpoint }, more)
+    const outcome = await outcomeOf(sink)
+    assert.ok(outcome instanceof FlumeError && outcome.code === 'CONNECTION' && outcome.retry)
+    assert.match(outcome.hint ?? '', hint)
+    await sink.stop?.()
+  }
+  const trusting = (file: string, ...password: string[]) =>
+    new Map(
+      ['trustStore', 'trustStorePassword'].flatMap((name, i): [string, string][] => {
+        const value = [keyStore(file), ...password][i]
+        return value === undefined ? [] : [[`javax.net.ssl.${name}`, value]]
+      }),
+    )
+  await refuses({}, /javax\.net\.ssl\.trustStore/)
+  await refuses({ properties: trusting('stranger.pem') }, /javax\.net\.ssl\.trustStore/)
+  assert.deepEqual(posted, [])
+  const { sink, counters } = await sinkTo(port, { endpoint }, { properties: trusting('trust.jks', 'changeit') })
+  for (const body of ['one', 'two']) assert.deepEqual(await outcomeOf(sink, body), delivered)
   assert.deepEqual(posted, ['one', 'two'])
+  assert.equal(counters.connectionCreated, 1)
+  await sink.stop?.()
   server.close()
+})
+
+test('a trust store that cannot be read is a finding of an https endpoint alone', () => {
+  const settings = { env: { FLUME_SSL_TRUSTSTORE_PATH: '/nowhere/trust.jks' }, properties: new Map<string, string>() }
+  const found = (endpoint: string): readonly string[] =>
+    (http.check?.(valuesOf({ endpoint }) as never, settings) ?? []).map(({ option }) => option)
+  assert.deepEqual(found('http://h/'), [])
+  assert.deepEqual(found('https://h/'), ['endpoint'])
 })
 
 const findings: readonly [texts: Record<string, string>, found: readonly (readonly [string, string | undefined])[]][] =
