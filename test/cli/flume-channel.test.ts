@@ -352,7 +352,7 @@ describe('flume-ts channel import', () => {
       message: /holds no files of a file channel of Apache Flume/,
     },
     {
-      what: 'an encrypted log, by its cipher and key',
+      what: 'an encrypted log, by its cipher and key (F-12)',
       spoil: ({ log }) => {
         const encryption = Buffer.concat([
           field(1, Buffer.from('AESCTRNOPADDING')),
