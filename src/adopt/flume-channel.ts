@@ -17,8 +17,10 @@ export interface FlumeChannelOptions {
   readonly disk: Disk
   /** Checkpoint, backup and data directories of one channel, in any order. */
   readonly directories: readonly string[]
-  /** Answers the process that has a directory's lock file open, when it can be told. */
-  readonly lockHolder: (directory: string) => Promise<number | undefined>
+  /** Answers a process that has the lock file of one of the directories open, when it can be told. */
+  readonly lockHolder: (
+    directories: readonly string[],
+  ) => Promise<{ readonly directory: string; readonly pid: number } | undefined>
   /** Reads all logs from their beginning, and asks for no checkpoint. */
   readonly withoutCheckpoint: boolean
   /** Goes on behind what is damaged; otherwise opening, or reading, rejects INVALID_DATA. */
@@ -148,14 +150,13 @@ export class FlumeChannel {
 }
 
 async function refuseRunning({ directories, lockHolder }: FlumeChannelOptions): Promise<void> {
-  for (const directory of directories) {
-    const pid = await lockHolder(directory)
-    if (pid === undefined) continue
-    throw new FlumeError('INVALID_STATE', `${directory} is in use: process ${pid} has its in_use.lock open`, {
-      retry: true,
-      hint: 'stop the agent of Apache Flume first',
-    })
-  }
+  const holder = await lockHolder(directories)
+  if (!holder) return
+  throw new FlumeError(
+    'INVALID_STATE',
+    `${holder.directory} is in use: process ${holder.pid} has its in_use.lock open`,
+    { retry: true, hint: 'stop the agent of Apache Flume first' },
+  )
 }
 
 /** The first checkpoint that holds, as Flume does: its own one before the backup, and none at all rather than a bad one. */

@@ -120,13 +120,13 @@ export class FlumeLogScan {
   async #seek(file: DiskFile): Promise<void> {
     const from = this.#at
     const { path, bytes } = this.log
-    const window = Buffer.allocUnsafe(windowBytesMax)
+    const window = Buffer.allocUnsafe(Math.min(windowBytesMax, bytes - from))
     let isTorn = false
     for (let base = from; base < bytes; ) {
       const read = await file.read(window.subarray(0, Math.min(window.length, bytes - base)), base)
       if (read === 0) break
       const piece = window.subarray(0, read)
-      isTorn ||= piece.some((byte) => byte !== fillMark && byte !== 0)
+      isTorn ||= !isBlank(piece)
       for (let at = piece.indexOf(recordMark, base === from ? 1 : 0); at >= 0; at = piece.indexOf(recordMark, at + 1)) {
         if (!(await this.#isRecord(file, base + at))) continue
         this.#onDamage({ path, offset: from, end: base + at })
@@ -157,6 +157,12 @@ export class FlumeLogScan {
       return false
     }
   }
+}
+
+/** Whether there is nothing but room made ahead, or zeros that a file system left. */
+function isBlank(bytes: Buffer): boolean {
+  for (let i = 0; i < bytes.length; i++) if (bytes[i] !== fillMark && bytes[i] !== 0) return false
+  return true
 }
 
 /** Where the record or void at window[at] ends in its log; undefined when that is none. */

@@ -52,6 +52,7 @@ function readEncryption(reader: WireReader): { readonly cipher: string; readonly
     // Told to people: names, not pages.
     if (reader.is(1, 2, 'cipher')) cipher = reader.text('cipher').slice(0, 100)
     else if (reader.is(2, 2, 'key alias')) keyAlias = reader.text('key alias').slice(0, 100)
+    else if (reader.is(3, 2, 'parameters')) reader.range('parameters')
     else throw reader.unknown('encryption')
   }
   return { cipher, keyAlias }
@@ -79,6 +80,7 @@ export function readCheckpointMeta(bytes: Buffer): FlumeCheckpointMeta {
       const log = meta.message('log')
       while (log.next('log')) {
         if (log.is(1, 5, 'file')) files.push(log.int32('file'))
+        else if (log.is(2, 5, 'count')) log.int32('count')
         else throw log.unknown('log')
       }
     } else throw meta.unknown('metadata')
