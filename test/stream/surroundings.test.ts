@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { BatchInfo, KafkaUtils, StatsReportListener, Time } from '../../src/stream/api.ts'
+import { BatchInfo, StatsReportListener, Time } from '../../src/stream/api.ts'
 import { StreamBench } from '../support/stream-bench.ts'
 
 describe('what functions share with the job', () => {
@@ -79,7 +79,6 @@ test('what is not there yet says so, and what to do instead', async () => {
     [() => rdd['checkpoint']?.(), /^RDD.checkpoint is not there yet$/],
     [() => sc['wholeTextFiles']?.(), /^SparkContext.wholeTextFiles is not there yet$/],
     [() => ssc['rawSocketStream']?.(), /^StreamingContext.rawSocketStream is not there yet$/],
-    [() => KafkaUtils.createDirectStream(), /^KafkaUtils.createDirectStream is not there yet$/],
   ] as const) {
     assert.throws(call, { code: 'UNSUPPORTED', message, hint: /./ })
   }
