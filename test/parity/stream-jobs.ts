@@ -23,6 +23,8 @@ export interface StreamJob {
   readonly inputs: readonly Batches[]
   readonly source?: Source
   readonly batches?: number
+  /** True for those that need a checkpoint directory in Spark; without one a batch takes half the time there. */
+  readonly isStateful?: boolean
   define(streams: Streams): void
 }
 
@@ -261,24 +263,28 @@ export const streamJobs: readonly StreamJob[] = [
   },
   {
     name: 'reduceByWindow inverse',
+    isStateful: true,
     inputs: [[[], ...numbers]],
     batches: 11,
     define: (s) => s.out(s.numbers().reduceByWindow(add, less, Seconds(3), Seconds(1))),
   },
   {
     name: 'countByWindow',
+    isStateful: true,
     inputs: [[[], ...words]],
     batches: 13,
     define: (s) => s.out(s.words().countByWindow(Seconds(3), Seconds(1))),
   },
   {
     name: 'countByWindow by 2',
+    isStateful: true,
     inputs: one,
     batches: 14,
     define: (s) => s.out(s.words().countByWindow(Seconds(4), Seconds(2))),
   },
   {
     name: 'countByValueAndWindow',
+    isStateful: true,
     inputs: one,
     batches: 12,
     define: (s) => s.out(s.words().countByValueAndWindow(Seconds(3), Seconds(1))),
@@ -297,18 +303,21 @@ export const streamJobs: readonly StreamJob[] = [
   },
   {
     name: 'reduceByKeyAndWindow inverse',
+    isStateful: true,
     inputs: one,
     batches: 12,
     define: (s) => s.out(s.ones().reduceByKeyAndWindow(add, less, Seconds(3), Seconds(1))),
   },
   {
     name: 'reduceByKeyAndWindow inverse by 2',
+    isStateful: true,
     inputs: one,
     batches: 14,
     define: (s) => s.out(s.ones().reduceByKeyAndWindow(add, less, Seconds(4), Seconds(2))),
   },
   {
     name: 'reduceByKeyAndWindow inverse filtered',
+    isStateful: true,
     inputs: one,
     batches: 12,
     define: (s) => s.out(s.ones().reduceByKeyAndWindow(add, less, Seconds(3), Seconds(1), 2, ([, count]) => count > 0)),
@@ -336,9 +345,10 @@ export const streamJobs: readonly StreamJob[] = [
           .union(s.words(1).window(Seconds(3))),
       ),
   },
-  { name: 'updateStateByKey', inputs: one, define: (s) => s.out(s.ones().updateStateByKey(sum)) },
+  { name: 'updateStateByKey', isStateful: true, inputs: one, define: (s) => s.out(s.ones().updateStateByKey(sum)) },
   {
     name: 'updateStateByKey removing',
+    isStateful: true,
     inputs: one,
     define: (s) =>
       s.out(
@@ -351,22 +361,31 @@ export const streamJobs: readonly StreamJob[] = [
   },
   {
     name: 'updateStateByKey from initial state',
+    isStateful: true,
     inputs: one,
     define: (s) => s.out(s.ones().updateStateByKey(sum, new HashPartitioner(3), s.ssc.sparkContext.parallelize(start))),
   },
   {
     name: 'window over state',
+    isStateful: true,
     inputs: one,
     define: (s) => s.out(s.ones().updateStateByKey(sum).window(Seconds(2), Seconds(2))),
   },
-  { name: 'mapWithState', inputs: one, define: (s) => s.out(s.ones().mapWithState(StateSpec.function(running))) },
+  {
+    name: 'mapWithState',
+    isStateful: true,
+    inputs: one,
+    define: (s) => s.out(s.ones().mapWithState(StateSpec.function(running))),
+  },
   {
     name: 'mapWithState snapshots',
+    isStateful: true,
     inputs: one,
     define: (s) => s.out(s.ones().mapWithState(StateSpec.function(running)).stateSnapshots()),
   },
   {
     name: 'mapWithState removing',
+    isStateful: true,
     inputs: one,
     define: (s) =>
       s.out(
@@ -382,6 +401,7 @@ export const streamJobs: readonly StreamJob[] = [
   },
   {
     name: 'mapWithState with time',
+    isStateful: true,
     inputs: one,
     define: (s) =>
       s.out(
@@ -396,12 +416,14 @@ export const streamJobs: readonly StreamJob[] = [
   },
   {
     name: 'mapWithState from initial state',
+    isStateful: true,
     inputs: one,
     define: (s) => s.out(s.ones().mapWithState(StateSpec.function(running).initialState(start))),
   },
   // Saved in every batch, Spark looks for idle keys in every batch, as ours does always (B83).
   {
     name: 'mapWithState timing out',
+    isStateful: true,
     inputs: one,
     batches: 12,
     define: (s) => {
@@ -413,12 +435,14 @@ export const streamJobs: readonly StreamJob[] = [
   { name: 'gaps window', inputs: [gaps], source: 'given', define: (s) => s.out(s.words().window(Seconds(2))) },
   {
     name: 'gaps updateStateByKey',
+    isStateful: true,
     inputs: [gaps],
     source: 'given',
     define: (s) => s.out(s.ones().updateStateByKey(sum)),
   },
   {
     name: 'gaps mapWithState snapshots',
+    isStateful: true,
     inputs: [gaps],
     source: 'given',
     define: (s) => s.out(s.ones().mapWithState(StateSpec.function(running)).stateSnapshots()),
@@ -495,6 +519,7 @@ export const streamJobs: readonly StreamJob[] = [
   { name: 'files', inputs: one, source: 'files', define: (s) => s.out(s.ones().reduceByKey(add)) },
   {
     name: 'files in windows',
+    isStateful: true,
     inputs: one,
     source: 'files',
     batches: 11,

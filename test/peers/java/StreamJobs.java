@@ -39,7 +39,7 @@ import scala.reflect.ClassTag$;
 
 /**
  * Runs named jobs over given batches, on a clock moved by hand that starts at 0, one virtual machine for all. Argument: a
- * file with lines "JOB name source batches" (source: queue, all, given or files) and "BATCH stream record…", separated by
+ * file with lines "JOB name source batches isStateful" (source: queue, all, given or files) and "BATCH stream record…", separated by
  * tabs; "NONE stream" is a batch without data set. Prints "> JOB TIME record…" for each batch of each result, then DONE.
  */
 public class StreamJobs {
@@ -326,14 +326,15 @@ public class StreamJobs {
     });
   }
 
-  static void run(String name, String source, int batches, String folder) throws Exception {
+  static void run(String name, String source, int batches, boolean isStateful, String folder) throws Exception {
     Job job = JOBS.get(name);
     if (job == null) {
       System.out.println("! no job " + name);
       return;
     }
     JavaStreamingContext context = new JavaStreamingContext(spark, seconds(1));
-    context.checkpoint(folder + "/checkpoint");
+    if (isStateful) context.checkpoint(folder + "/checkpoint");
+    new File(folder).mkdirs();
     if (source.equals("files")) for (int i = 0; i < given.size(); i++) new File(folder + "/in" + i).mkdirs();
     System.out.println("# " + name);
     job.define(new Streams(context, name, source, folder));
@@ -385,7 +386,7 @@ public class StreamJobs {
         List<String> records = Arrays.asList(words).subList(2, words.length);
         given.get(stream).add(words[0].equals("NONE") ? null : new ArrayList<>(records));
       }
-      run(head[1], head[2], Integer.parseInt(head[3]), folder + "/" + number);
+      run(head[1], head[2], Integer.parseInt(head[3]), Boolean.parseBoolean(head[4]), folder + "/" + number);
     }
     spark.stop();
     System.out.println("DONE");

@@ -1,0 +1,3 @@
+import { compareWith } from './stream-parity.ts'
+
+await compareWith('spark-2.4')
