@@ -23,7 +23,7 @@ async function accessLog(t: TestContext, lines: readonly string[]): Promise<Map<
     const job = new RunningProcess('access-log', process.execPath, [
       ...[join(root, 'bin/stream-ts.js'), 'submit', '--batch-interval', '250'],
       ...['--conf', `spark.streaming.checkpoint.directory=${join(folder, 'state')}`],
-      ...[join(root, 'conf/jobs/access-log.ts'), logs, out, '60', '0.5'],
+      ...[join(root, 'conf/jobs/access-log.ts'), logs, out, '600', '0.5'],
     ])
     t.after(() => job.stop())
     return job
