@@ -1,6 +1,4 @@
 import { availableParallelism } from 'node:os'
-import { Readable } from 'node:stream'
-import { createGunzip } from 'node:zlib'
 import { type Clock, systemClock } from '../core/clock.ts'
 import { FlumeError } from '../core/error.ts'
 import { type Random, systemRandom } from '../core/random.ts'
@@ -8,12 +6,12 @@ import { createLogger, type Logger } from '../monitor/logger.ts'
 import { SparkConf } from './conf.ts'
 import { type FileEntry, type FileSystem, glob, locate } from './files.ts'
 import { type ContextSurroundings, currentSurroundings, launchLogger } from './launch.ts'
-import { readLines } from './lines.ts'
 import { LeveledLogger } from './log-level.ts'
-import { collectPartition, indexesOf, prepare, type Runner } from './rdd/plan.ts'
+import { collectPartition, type FilePart, indexesOf, prepare } from './rdd/plan.ts'
 import { RDD, type RddContext } from './rdd/rdd.ts'
 import { LocalRunner } from './rdd/runner.ts'
-import { ItemsPlan, ReaderPlan, slice } from './rdd/source.ts'
+import { FilesPlan, ItemsPlan, slice } from './rdd/source.ts'
+import { readTextPart, textParts } from './text-file.ts'
 import { require_ } from './time.ts'
 
 export type { ContextSurroundings }
@@ -47,7 +45,7 @@ export class SparkContext implements RddContext {
   readonly isLocal = true
   readonly defaultParallelism: number
   readonly hasSetParallelism: boolean
-  readonly runner: Runner
+  readonly runner: LocalRunner
   readonly #conf: SparkConf
   readonly #leveled: LeveledLogger
   #rddCount = 0
@@ -135,28 +133,17 @@ export class SparkContext implements RddContext {
 
   /**
    * The lines of a file, a folder, a glob or several of them with commas between; a name ending in .gz is unpacked.
-   * One partition per file. Rejects when nothing is there.
+   * One partition per file, and per 32 MiB of a local one. Rejects when nothing is there.
    */
   async textFile(paths: string): Promise<RDD<string>> {
-    const found: { readonly files: FileSystem; readonly entry: FileEntry }[] = []
+    const parts: FilePart[] = []
     for (const uri of paths.split(',')) {
       const { files, path } = locate(uri)
       const entries = await this.#inputs(files, path)
       if (entries.length === 0) throw new FlumeError('IO', `Input path does not exist: ${uri}`)
-      for (const entry of entries) found.push({ files, entry })
+      for (const entry of entries) parts.push(...textParts(files, uri, entry))
     }
-    return this.filesRdd(
-      found.map(
-        ({ files, entry }) =>
-          () =>
-            readTextFile(files, entry.path),
-      ),
-    )
-  }
-
-  /** One partition per reader. */
-  filesRdd<T>(readers: readonly (() => AsyncIterable<T>)[]): RDD<T> {
-    return new RDD<T>(this, new ReaderPlan<T>(readers))
+    return new RDD<string>(this, new FilesPlan<string>(parts, readTextPart))
   }
 
   async #inputs(files: FileSystem, path: string): Promise<FileEntry[]> {
@@ -301,10 +288,4 @@ export class Accumulator {
     this.#sum = 0
     this.#count = 0
   }
-}
-
-/** The lines of one file; `.gz` is unpacked. */
-export function readTextFile(files: FileSystem, path: string): AsyncIterable<string> {
-  const bytes = files.read(path)
-  return readLines(path.endsWith('.gz') ? Readable.from(bytes).pipe(createGunzip()) : bytes)
 }

@@ -10,7 +10,6 @@ import { type KeptOperator, keptOperators } from './checkpoint/operators.ts'
 import { readCheckpoints, resume } from './checkpoint/recovery.ts'
 import type { SparkConf } from './conf.ts'
 import { DStream } from './dstream.ts'
-import type { FileSystem } from './files.ts'
 import { callSite } from './graph/call-site.ts'
 import { type ContextState, type StreamContext, StreamGraph } from './graph/graph.ts'
 import type { InputNode, Node } from './graph/node.ts'
@@ -18,7 +17,8 @@ import { tellStarted } from './launch.ts'
 import { TransformNode } from './op/transform.ts'
 import { UnionNode } from './op/union.ts'
 import type { RDD } from './rdd/rdd.ts'
-import { FileNode, readRecords } from './receiver/file.ts'
+import type { ReadPart } from './rdd/source.ts'
+import { FileNode, readRecords, reading } from './receiver/file.ts'
 import { ReceiverGroup, withLimit } from './receiver/group.ts'
 import { ReceiverNode } from './receiver/node.ts'
 import { QueueNode } from './receiver/queue.ts'
@@ -29,8 +29,9 @@ import { isInsideJob, JobScheduler } from './scheduler/job-scheduler.ts'
 import { ListenerBus, type StreamingListener } from './scheduler/listener.ts'
 import { StreamingProgress } from './scheduler/progress.ts'
 import { Termination } from './scheduler/termination.ts'
-import { type ContextSurroundings, readTextFile, SparkContext } from './spark-context.ts'
+import { type ContextSurroundings, SparkContext } from './spark-context.ts'
 import { StorageLevel } from './storage-level.ts'
+import { readTextPart } from './text-file.ts'
 import { Duration, IllegalArgumentError, require_, type Time } from './time.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: streams of any element types, whose own types are kept one by one.
@@ -254,7 +255,7 @@ export class StreamingContext implements StreamContext {
 
   /** The lines of files that appear in a folder (or in the folders of a glob). Files must be moved in whole. */
   textFileStream(directory: string): DStream<string> {
-    return new DStream(this, new FileNode<string>(this.graph, directory, { reader: readTextFile }))
+    return new DStream(this, new FileNode<string>(this.graph, directory, { read: readTextPart, isText: true }))
   }
 
   /** Records that `reader` makes of files that appear in a folder; without a reader their lines. */
@@ -267,18 +268,15 @@ export class StreamingContext implements StreamContext {
     } = {},
   ): DStream<T> {
     const { reader, ...rest } = options
-    const read = reader
-      ? (_: FileSystem, path: string) => reader(path)
-      : (readTextFile as unknown as (files: FileSystem, path: string) => AsyncIterable<T>)
-    return new DStream(this, new FileNode<T>(this.graph, directory, { ...rest, reader: read }))
+    const read = reader ? reading((_, path) => reader(path)) : (readTextPart as unknown as ReadPart<T>)
+    return new DStream(this, new FileNode<T>(this.graph, directory, { ...rest, read, isText: !reader }))
   }
 
   /** Records of `recordLength` bytes from files that appear in a folder; a file that does not divide evenly fails its batch (B95). */
   binaryRecordsStream(directory: string, recordLength: number): DStream<Uint8Array> {
     require_(Number.isInteger(recordLength) && recordLength > 0, 'recordLength must be a positive number of bytes')
-    const reader = (files: FileSystem, path: string): AsyncIterable<Uint8Array> =>
-      readRecords(files.read(path), recordLength, path)
-    return new DStream(this, new FileNode<Uint8Array>(this.graph, directory, { reader }))
+    const read = reading((files, path) => readRecords(files.read(path), recordLength, path))
+    return new DStream(this, new FileNode<Uint8Array>(this.graph, directory, { read }))
   }
 
   /** One queued RDD per batch, or all queued ones; later pushes are seen. `defaultRDD` null: an RDD without partitions when the queue is empty. */

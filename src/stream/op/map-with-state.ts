@@ -195,8 +195,8 @@ export class MapWithStateNode<K, V, S, M> extends StateNode<K, S, M> {
     start: RDD<[K, S]> | undefined,
     runner: Runner,
   ): Promise<Advance<K, S, M>> {
-    const routed = input ? await route(input, this.partitioner, runner, operation) : []
-    const before = start ? await route(start, this.partitioner, runner, operation) : []
+    const routed = input ? await route(input, this, runner, operation) : []
+    const before = start ? await route(start, this, runner, operation) : []
     const time = new Time(timeMs)
     return async (index, partition) => {
       const first = new KeyMap<K, S>()

@@ -66,9 +66,9 @@ export class UpdateStateNode<K, V, S> extends StateNode<K, S, [K, S]> {
     initial: RDD<[K, S]> | undefined,
     runner: Runner,
   ): Promise<Advance<K, S, never>> {
-    const { update, partitioner } = this.#options
-    const routed = input ? await route(input, partitioner, runner, operation) : []
-    const before = initial ? await route(initial, partitioner, runner, operation) : []
+    const { update } = this.#options
+    const routed = input ? await route(input, this, runner, operation) : []
+    const before = initial ? await route(initial, this, runner, operation) : []
     const rows = (index: number, partition: StatePartition<K, S>): Iterable<Row<K, V, S>> =>
       everyRow(partition, routed[index] ?? [], byKey(before[index] ?? []))
     if (typeof update !== 'function') return this.#replace(update, rows, runner)

@@ -1,6 +1,8 @@
 import { setImmediate } from 'node:timers/promises'
+import { decodeList } from '../rdd/column.ts'
+import { checkPair, routed } from '../rdd/exchange.ts'
 import type { Partitioner } from '../rdd/partitioner.ts'
-import { collectPartition, type Dataset, indexesOf, type Plan, type Runner, type Stage } from '../rdd/plan.ts'
+import { type Dataset, indexesOf, type Plan, type Runner, type Stage } from '../rdd/plan.ts'
 import { isThenable, type Push, pushArray, pushIterable, pushPaced, type Signal } from '../rdd/push.ts'
 import type { StatePartition, StateStore } from './state-store.ts'
 
@@ -24,18 +26,25 @@ export function refusePromise(result: unknown, operation: string): void {
 /** Every pair to the partition of its key, in order of the input's partitions and of the records in them (B79). */
 export async function route<K, V>(
   input: Dataset<[K, V]>,
-  partitioner: Partitioner,
+  node: { readonly id: number; readonly partitioner: Partitioner },
   runner: Runner,
   operation: string,
 ): Promise<[K, V][][]> {
-  const parts = await runner.runPartitions(indexesOf(input), (index) => collectPartition(input, index))
+  const { partitioner } = node
+  const to = { at: { node: node.id }, operation }
+  const parts = await runner.runPartitions(indexesOf(input), (index) => routed(input, index, runner, to))
   const targets: [K, V][][] = Array.from({ length: partitioner.numPartitions }, () => [])
   const single = partitioner.numPartitions === 1
-  for (const items of parts) {
-    await paced(items, (item) => {
-      if (!Array.isArray(item) || item.length !== 2) {
-        throw new TypeError(`${operation} needs [key, value] pairs, and got ${String(item)}`)
+  for (const { items, columns } of parts) {
+    if (columns) {
+      for (const [index, column] of columns.entries()) {
+        const target = targets[index] as [K, V][]
+        await paced(decodeList(column) as [K, V][], (item) => target.push(item))
       }
+      continue
+    }
+    await paced(items, (item) => {
+      checkPair(item, operation)
       targets[single ? 0 : partitioner.getPartition(item[0])]?.push(item)
     })
   }
@@ -95,8 +104,11 @@ export class StateStep<K, S, R> implements Stage {
     store.begin(this.version)
     try {
       const indexes = store.partitions.map((_, index) => index)
-      const emitted = await runner.runPartitions(indexes, (index) =>
-        advance(index, store.partitions[index] as StatePartition<K, S>),
+      // A second try would change again what the first has changed.
+      const emitted = await runner.runPartitions(
+        indexes,
+        (index) => advance(index, store.partitions[index] as StatePartition<K, S>),
+        false,
       )
       store.commit()
       this.#emitted = emitted

@@ -1,0 +1,66 @@
+import { Readable } from 'node:stream'
+import { createGunzip } from 'node:zlib'
+import { type FileEntry, type FileSystem, locate } from './files.ts'
+import { readLineBlocks } from './lines.ts'
+import type { FilePart } from './rdd/plan.ts'
+
+const lf = 10
+
+/** Longest part of a text file, in bytes: Hadoop's block of local files, so that a file has as many partitions as in Spark. */
+export const textPartBytes = 32 * 1024 * 1024
+
+/** Cuts a text file into parts that can be read at the same time; a packed one, or one of another file system, is one part. */
+export function textParts(files: FileSystem, uri: string, { path, sizeBytes }: FileEntry): FilePart[] {
+  if (!files.readRange || path.endsWith('.gz') || sizeBytes <= textPartBytes) return [{ uri, path }]
+  const count = Math.ceil(sizeBytes / textPartBytes)
+  return Array.from({ length: count }, (_, i) => ({
+    uri,
+    path,
+    start: i * textPartBytes,
+    ...(i < count - 1 && { end: (i + 1) * textPartBytes }),
+  }))
+}
+
+/** The lines of a text file, or those that begin in a range of it, a chunk's worth at a time; `.gz` is unpacked. */
+export function readTextPart({ uri, path, start, end }: FilePart): AsyncIterable<readonly string[]> {
+  const { files } = locate(uri)
+  if (start !== undefined && files.readRange) {
+    return readLineBlocks(linesBetween(files.readRange(path, Math.max(0, start - 1)), start, end))
+  }
+  const bytes = files.read(path)
+  return readLineBlocks(path.endsWith('.gz') ? Readable.from(bytes).pipe(createGunzip()) : bytes)
+}
+
+/**
+ * From the chunks of a file from byte `start` − 1 on, what lies between two line borders: the border of a place is
+ * behind the first LF at the place before it or later, so that every line is in one part, and neighbours agree on where.
+ */
+async function* linesBetween(
+  chunks: AsyncIterable<Uint8Array>,
+  start: number,
+  end: number | undefined,
+): AsyncIterable<Uint8Array> {
+  const last = end === undefined ? Number.POSITIVE_INFINITY : end - 1
+  let at = Math.max(0, start - 1)
+  let hasBegun = start === 0
+  for await (const chunk of chunks) {
+    let from = 0
+    if (!hasBegun) {
+      const border = chunk.indexOf(lf)
+      if (border >= 0) {
+        if (at + border >= last) return
+        from = border + 1
+        hasBegun = true
+      }
+    }
+    if (hasBegun) {
+      const border = at + chunk.length > last ? chunk.indexOf(lf, Math.max(from, last - at)) : -1
+      if (border >= 0) {
+        yield chunk.subarray(from, border + 1)
+        return
+      }
+      if (from < chunk.length) yield chunk.subarray(from)
+    }
+    at += chunk.length
+  }
+}
