@@ -87,6 +87,12 @@ export abstract class Node<T> {
     this.#level = level
   }
 
+  /**
+   * Describes the same data sets as for a batch, over data sets that stand for its parents' ones: what is described
+   * here is what other threads can run.
+   */
+  describeOver(_parents: readonly RDD<never>[]): void {}
+
   /** How often the job wants this stream's state saved, in milliseconds; undefined leaves it to the engine. */
   get checkpointMs(): number | undefined {
     return this.#checkpointMs
