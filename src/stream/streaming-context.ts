@@ -13,12 +13,12 @@ import { DStream } from './dstream.ts'
 import { callSite } from './graph/call-site.ts'
 import { type ContextState, type StreamContext, StreamGraph } from './graph/graph.ts'
 import type { InputNode, Node } from './graph/node.ts'
-import { tellStarted } from './launch.ts'
+import { launchedJob, launchSettings, shadowRole, tellStarted } from './launch.ts'
 import { TransformNode } from './op/transform.ts'
 import { UnionNode } from './op/union.ts'
 import type { RDD } from './rdd/rdd.ts'
 import type { ReadPart } from './rdd/source.ts'
-import { FileNode, readRecords, reading } from './receiver/file.ts'
+import { FileNode, reading, readRecords } from './receiver/file.ts'
 import { ReceiverGroup, withLimit } from './receiver/group.ts'
 import { ReceiverNode } from './receiver/node.ts'
 import { QueueNode } from './receiver/queue.ts'
@@ -29,10 +29,12 @@ import { isInsideJob, JobScheduler } from './scheduler/job-scheduler.ts'
 import { ListenerBus, type StreamingListener } from './scheduler/listener.ts'
 import { StreamingProgress } from './scheduler/progress.ts'
 import { Termination } from './scheduler/termination.ts'
-import { type ContextSurroundings, SparkContext } from './spark-context.ts'
+import { type ContextSurroundings, coresOf, hasThreads, SparkContext } from './spark-context.ts'
 import { StorageLevel } from './storage-level.ts'
 import { readTextPart } from './text-file.ts'
 import { Duration, IllegalArgumentError, require_, type Time } from './time.ts'
+import { Operators } from './worker/operators.ts'
+import { Threads } from './worker/threads.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: streams of any element types, whose own types are kept one by one.
 type AnyStream = DStream<any>
@@ -108,6 +110,14 @@ function warnOfIdle(conf: SparkConf, logger: Logger): void {
   }
 }
 
+/** Only one context of a process ever has worker threads: the others of its job have no counterpart in them. */
+let hadThreads = false
+
+/** In a worker thread nothing is ever started, and so nothing ends. */
+function never(): Promise<never> {
+  return new Promise(() => undefined)
+}
+
 /** The one context that is running in this process (B122). */
 let active: { readonly context: StreamingContext; readonly startedAt: string } | undefined
 
@@ -123,6 +133,7 @@ export class StreamingContext implements StreamContext {
   #running: Running | undefined
   #stopping: Promise<void> | undefined
   #resumed: Resumed | undefined
+  #threads: Threads | undefined
 
   constructor(
     confOrContext: SparkConf | SparkContext,
@@ -189,6 +200,7 @@ export class StreamingContext implements StreamContext {
     create: CreateContext,
     { createOnError = false }: CreateOptions = {},
   ): Promise<StreamingContext> {
+    if (shadowRole()) return create()
     const folder = checkpointFolder(checkpointPath)
     const problems: string[] = []
     const { found, checkpoints } = await readCheckpoints(folder, (problem) => problems.push(problem))
@@ -229,7 +241,8 @@ export class StreamingContext implements StreamContext {
   /** Keeps state, and what is needed to go on after a crash, in a folder, which is made now. Undefined or null: nowhere. */
   checkpoint(directory: string | null | undefined): void {
     this.graph.checkOpen()
-    this.graph.checkpointDirectory = directory ? makeCheckpointFolder(directory) : undefined
+    const prepare = shadowRole() ? checkpointFolder : makeCheckpointFolder
+    this.graph.checkpointDirectory = directory ? prepare(directory) : undefined
   }
 
   // --- inputs
@@ -324,6 +337,12 @@ export class StreamingContext implements StreamContext {
    * reported by `awaitTermination`, so the promise may be left alone.
    */
   start(): Promise<void> {
+    const shadow = shadowRole()
+    if (shadow) {
+      this.#state = 'ACTIVE'
+      shadow.started(this)
+      return never()
+    }
     if (this.#state === 'ACTIVE') {
       this.sparkContext.logger.warn('StreamingContext has already been started')
       return Promise.resolve()
@@ -386,6 +405,7 @@ export class StreamingContext implements StreamContext {
     const firstMs = Math.max(generator.firstMs(), saved ? saved.timeMs + graph.batchMs : 0)
     graph.initialize(saved?.zeroMs ?? firstMs - graph.batchMs)
     const checkpointer = this.#openCheckpointer(operators, logs)
+    this.#threads = this.#startThreads()
     active = { context: this, startedAt: callSite('start').short }
     this.#state = 'ACTIVE'
     this.#running = {
@@ -411,6 +431,42 @@ export class StreamingContext implements StreamContext {
     const started = this.#resumed ? this.#recoverBlocks(this.#resumed, operators, logs).then(begin) : begin()
     started.catch((error) => this.#termination.fail(asError(error)))
     return started
+  }
+
+  /** For masters with threads: loads the job once more in each of them. */
+  #startThreads(): Threads | undefined {
+    const { graph, sparkContext } = this
+    const { master, logger, runner, shared } = sparkContext
+    if (!hasThreads(master)) return undefined
+    const job = launchedJob()
+    if (!job || runner.remote || hadThreads) {
+      logger.info(
+        `${master} without worker threads, in this one: ${job ? 'only the first context of a job has them' : 'the job was not loaded by stream-ts submit'}`,
+      )
+      return undefined
+    }
+    hadThreads = true
+    shared?.close()
+    const heap = sparkContext.getConf().getOption('spark.executor.memory')
+    const threads = new Threads({
+      count: coresOf(master),
+      start: {
+        file: job.file,
+        name: job.name,
+        args: job.args,
+        batchIntervalMs: job.batchIntervalMs,
+        mounts: [...job.mounts],
+        settings: [...launchSettings()],
+      },
+      logger,
+      shared,
+      graph: new Operators(graph).fingerprint(),
+      ...(heap !== undefined && {
+        heapMebibytes: Math.ceil(sparkContext.getConf().getSizeAsBytes('spark.executor.memory') / 2 ** 20),
+      }),
+    })
+    runner.remote = threads
+    return threads
   }
 
   /** B138. */
@@ -509,6 +565,7 @@ export class StreamingContext implements StreamContext {
    * `spark.streaming.gracefulStopTimeout` (ten batches). Else running jobs get two seconds.
    */
   stop(options?: boolean | StopOptions, graceful = false): Promise<void> {
+    if (shadowRole()) return Promise.resolve()
     if (this.#bus.isCalling) throw new Error('Cannot stop StreamingContext within listener bus thread.')
     const given: StopOptions =
       typeof options === 'object' ? options : { graceful, ...(options !== undefined && { stopSparkContext: options }) }
@@ -543,6 +600,8 @@ export class StreamingContext implements StreamContext {
       await running.checkpointer?.finish()
     } finally {
       await this.#bus.stop()
+      this.sparkContext.runner.remote = undefined
+      await this.#threads?.close()
       running.release()
       this.#end()
       logger.info('StreamingContext stopped')
@@ -586,11 +645,13 @@ export class StreamingContext implements StreamContext {
 
   /** Resolves when the context has stopped; rejects with the error of a batch that failed. */
   awaitTermination(): Promise<void> {
+    if (shadowRole()) return never()
     return this.#termination.wait()
   }
 
   /** True when the context stopped in time, false when not; rejects as `awaitTermination` does. */
   async awaitTerminationOrTimeout(timeoutMs: number): Promise<boolean> {
+    if (shadowRole()) return never()
     return withLimit(this.#termination.wait(), timeoutMs, this.sparkContext.clock)
   }
 }

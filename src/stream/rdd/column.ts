@@ -110,9 +110,7 @@ function encodeNumbers(items: readonly number[]): Column {
   // -0 is a double, and differs from 0 for Object.is.
   const areSmall = items.every((item) => (item | 0) === item && !Object.is(item, -0))
   if (areSmall && items.every((item) => item === first)) return { kind: 'same', count: items.length, value: first }
-  const values = areSmall
-    ? new Int32Array(allocate(items.length * 4))
-    : new Float64Array(allocate(items.length * 8))
+  const values = areSmall ? new Int32Array(allocate(items.length * 4)) : new Float64Array(allocate(items.length * 8))
   for (let i = 0; i < items.length; i++) values[i] = items[i] as number
   return { kind: 'numbers', values }
 }

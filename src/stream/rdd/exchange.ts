@@ -9,9 +9,10 @@ import {
   type Origin,
   type Plan,
   type Route,
-  type RunOne,
   type Runner,
+  type RunOne,
   type Stage,
+  type UserFunction,
 } from './plan.ts'
 import { after, type Items, isThenable, type Push, pushPaced, type Signal } from './push.ts'
 
@@ -136,26 +137,26 @@ export class CombinePlan<K, V, C> extends BarrierPlan<[K, C]> {
   #input: Dataset<[K, V]> | undefined
   readonly #partitioner: Partitioner
   readonly #aggregator: Aggregator<V, C>
+  readonly functions: readonly UserFunction[]
 
   constructor(input: Dataset<[K, V]>, partitioner: Partitioner, aggregator: Aggregator<V, C>) {
     super([input as Dataset<unknown>], partitioner.numPartitions)
     this.#input = input
     this.#partitioner = partitioner
     this.#aggregator = aggregator
+    const { create, mergeValue, mergeCombiners } = aggregator
+    this.functions = [create, mergeValue, mergeCombiners]
   }
 
   protected async build(runner: Runner): Promise<readonly Part<[K, C]>[]> {
     const input = this.#input as Dataset<[K, V]>
     if (this.#aggregator.mapSideCombine === false) return this.#combineOnArrival(input, runner)
-    const maps = await runner.runPartitions(
-      indexesOf(input),
-      (index): Combined<K, C> | Promise<Combined<K, C>> => {
-        const { origin } = this
-        const here = (): KeyMap<K, C> | Promise<KeyMap<K, C>> => this.#combined((push) => input.run(index, push))
-        const elsewhere = origin && runner.remote?.combine(input as Dataset<unknown>, index, origin)
-        return elsewhere ? elsewhere.then((columns) => columns ?? here()) : here()
-      },
-    )
+    const maps = await runner.runPartitions(indexesOf(input), (index): Combined<K, C> | Promise<Combined<K, C>> => {
+      const { origin } = this
+      const here = (): KeyMap<K, C> | Promise<KeyMap<K, C>> => this.#combined((push) => input.run(index, push))
+      const elsewhere = origin && runner.remote?.combine(input as Dataset<unknown>, index, origin)
+      return elsewhere ? elsewhere.then((columns) => columns ?? here()) : here()
+    })
     return this.#merge(maps, runner)
   }
 
@@ -205,10 +206,7 @@ export class CombinePlan<K, V, C> extends BarrierPlan<[K, C]> {
   }
 
   /** Undefined: it is too little to be worth it, or cannot be. */
-  async #mergeElsewhere(
-    maps: readonly Combined<K, C>[],
-    runner: Runner,
-  ): Promise<readonly Part<[K, C]>[] | undefined> {
+  async #mergeElsewhere(maps: readonly Combined<K, C>[], runner: Runner): Promise<readonly Part<[K, C]>[] | undefined> {
     const { origin } = this
     const { remote } = runner
     if (!origin || !remote || this.partitionCount < 2) return undefined

@@ -1,4 +1,12 @@
-import { collectPartition, collectRun, type Dataset, type Origin, type Plan, type RunOne } from './plan.ts'
+import {
+  collectPartition,
+  collectRun,
+  type Dataset,
+  type Origin,
+  type Plan,
+  type RunOne,
+  type UserFunction,
+} from './plan.ts'
 import { isAsyncIterable, isThenable, type Push, pushAsyncIterable, pushIterable, type Signal, STOP } from './push.ts'
 
 /** Turns the push of the result into the push of the parent's records; called once per pass over a partition. */
@@ -10,8 +18,11 @@ export class WrapPlan<T, U> implements Plan<U> {
   readonly parents: readonly Dataset<unknown>[]
   readonly #parent: Dataset<T>
   readonly #wrap: Wrap<T, U>
+  readonly functions: readonly UserFunction[]
 
-  constructor(parent: Dataset<T>, wrap: Wrap<T, U>) {
+  /** `functions`: those of the job that `wrap` calls. */
+  constructor(parent: Dataset<T>, wrap: Wrap<T, U>, functions: readonly UserFunction[] = []) {
+    this.functions = functions
     this.parents = [parent as Dataset<unknown>]
     this.#parent = parent
     this.#wrap = wrap
@@ -76,15 +87,18 @@ export class PartitionPlan<T, U> implements Plan<U> {
   origin: Origin | undefined
   readonly parents: readonly Dataset<unknown>[]
   readonly #parent: Dataset<T>
+  readonly functions: readonly UserFunction[]
   readonly #f: (index: number, items: T[]) => Iterable<U> | AsyncIterable<U> | PromiseLike<Iterable<U>>
 
   constructor(
     parent: Dataset<T>,
     f: (index: number, items: T[]) => Iterable<U> | AsyncIterable<U> | PromiseLike<Iterable<U>>,
+    functions: readonly UserFunction[] = [],
   ) {
     this.parents = [parent as Dataset<unknown>]
     this.#parent = parent
     this.#f = f
+    this.functions = functions
   }
 
   get partitionCount(): number {

@@ -11,6 +11,9 @@ export interface Origin {
   readonly ordinal: number
 }
 
+/** A function that the job gave to an operation. */
+export type UserFunction = (...args: never[]) => unknown
+
 /** Pushes all records of one partition of whatever is behind. */
 export type RunOne<T> = (push: Push<T>) => Signal
 
@@ -56,6 +59,8 @@ export interface Plan<T> {
   /** Set when an operator of the job's graph describes it. */
   origin?: Origin | undefined
   run(index: number, push: Push<T>): Signal
+  /** The job's own functions in it. */
+  readonly functions?: readonly UserFunction[]
   /** For plans that are one function over one partition of one parent: the same over other records. */
   runOver?(parent: RunOne<never>, index: number, push: Push<T>): Signal
   /** For those: the one partition it reads. For unions: where partition `index` comes from. */
@@ -161,7 +166,10 @@ export function collectRun<T>(run: RunOne<T>): T[] | Promise<T[]> {
 let describing: { readonly node: number; readonly plans: Plan<unknown>[] } | undefined
 
 /** Runs `describe`, which must be synchronous: the data sets it makes get their origin in `node`. Answers their plans too. */
-export function describedBy<R>(node: number, describe: () => R): { readonly result: R; readonly plans: Plan<unknown>[] } {
+export function describedBy<R>(
+  node: number,
+  describe: () => R,
+): { readonly result: R; readonly plans: Plan<unknown>[] } {
   const outer = describing
   const plans: Plan<unknown>[] = []
   describing = { node, plans }

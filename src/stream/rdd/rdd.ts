@@ -1,8 +1,8 @@
 import { seededRandom } from '../../core/random.ts'
 import { StorageLevel } from '../storage-level.ts'
 import { type Shape, textForm } from '../text-form.ts'
-import { type Aggregator, CogroupPlan, CombinePlan, GatherPlan, RoutePlan } from './exchange.ts'
 import { type Column, decodeRecords } from './column.ts'
+import { type Aggregator, CogroupPlan, CombinePlan, GatherPlan, RoutePlan } from './exchange.ts'
 import { KeyMap } from './key.ts'
 import {
   CartesianPlan,
@@ -25,6 +25,7 @@ import {
   type Plan,
   prepare,
   type Runner,
+  type UserFunction,
 } from './plan.ts'
 import { type Items, isThenable, type Push, pushPaced, type Settled, type Signal, STOP } from './push.ts'
 import { saveAsText } from './save.ts'
@@ -168,7 +169,9 @@ export class RDD<T> implements Dataset<T> {
   run(index: number, push: Push<T>): Signal {
     if (this.#isKeeping) {
       const kept = this.#keep(index)
-      return kept instanceof Promise ? kept.then((one) => pushPaced(itemsOf(one), push)) : pushPaced(itemsOf(kept), push)
+      return kept instanceof Promise
+        ? kept.then((one) => pushPaced(itemsOf(one), push))
+        : pushPaced(itemsOf(kept), push)
     }
     const elsewhere = this.context.runner.remote?.collect(this as Dataset<unknown>, index)
     if (!elsewhere) return this.#plan.run(index, push)
@@ -250,7 +253,7 @@ export class RDD<T> implements Dataset<T> {
   map<K, V>(f: (item: T) => readonly [K, V]): RDD<[K, V]>
   map<U>(f: (item: T) => OneOrPromise<U>): RDD<U>
   map<U>(f: (item: T) => OneOrPromise<U>): RDD<U> {
-    return this.#wrapped(mapping(f))
+    return this.#wrapped(mapping(f), {}, [f])
   }
 
   mapToPair<K, V>(f: (item: T) => readonly [K, V]): RDD<[K, V]> {
@@ -260,13 +263,13 @@ export class RDD<T> implements Dataset<T> {
   flatMap<K, V>(f: (item: T) => Iterable<readonly [K, V]>): RDD<[K, V]>
   flatMap<U>(f: (item: T) => Many<U>): RDD<U>
   flatMap<U>(f: (item: T) => Many<U>): RDD<U> {
-    return this.#wrapped(flatMapping(f))
+    return this.#wrapped(flatMapping(f), {}, [f])
   }
 
   filter<S extends T>(f: (item: T) => item is S): RDD<S>
   filter(f: (item: T) => OneOrPromise<unknown>): RDD<T>
   filter(f: (item: T) => OneOrPromise<unknown>): RDD<T> {
-    return this.#wrapped(filtering(f), { partitioner: this.partitioner, shape: this.shape })
+    return this.#wrapped(filtering(f), { partitioner: this.partitioner, shape: this.shape }, [f])
   }
 
   keyBy<K>(f: (item: T) => K): RDD<[K, T]> {
@@ -278,14 +281,22 @@ export class RDD<T> implements Dataset<T> {
     f: (items: Iterable<T>) => Iterable<U> | AsyncIterable<U> | PromiseLike<Iterable<U>>,
     preservesPartitioning = false,
   ): RDD<U> {
-    return this.mapPartitionsWithIndex((_, items) => f(items), preservesPartitioning)
+    return this.#partitionwise((_, items) => f(items), preservesPartitioning, f)
   }
 
   mapPartitionsWithIndex<U>(
     f: (index: number, items: Iterable<T>) => Iterable<U> | AsyncIterable<U> | PromiseLike<Iterable<U>>,
     preservesPartitioning = false,
   ): RDD<U> {
-    return new RDD<U>(this.context, new PartitionPlan<T, U>(this, f), {
+    return this.#partitionwise(f, preservesPartitioning, f)
+  }
+
+  #partitionwise<U>(
+    run: (index: number, items: Iterable<T>) => Iterable<U> | AsyncIterable<U> | PromiseLike<Iterable<U>>,
+    preservesPartitioning: boolean,
+    f: UserFunction,
+  ): RDD<U> {
+    return new RDD<U>(this.context, new PartitionPlan<T, U>(this, run, [f]), {
       partitioner: preservesPartitioning ? this.partitioner : undefined,
     })
   }
@@ -451,7 +462,7 @@ export class RDD<T> implements Dataset<T> {
         ? Promise.resolve(value).then((settled): [K, U] => [pair[0], settled as U])
         : ([pair[0], value] as [K, U])
     })
-    return new RDD<[K, U]>(this.context, new WrapPlan(this, wrap), { partitioner: this.partitioner })
+    return new RDD<[K, U]>(this.context, new WrapPlan(this, wrap, [f]), { partitioner: this.partitioner })
   }
 
   flatMapValues<K, V, U>(this: RDD<[K, V]>, f: (value: V) => Many<U>): RDD<[K, U]> {
@@ -462,7 +473,7 @@ export class RDD<T> implements Dataset<T> {
         ? Promise.resolve(values).then((settled) => pairs(pair[0], settled as Iterable<U>))
         : pairs(pair[0], values as Iterable<U>)
     })
-    return new RDD<[K, U]>(this.context, new WrapPlan(this, wrap), { partitioner: this.partitioner })
+    return new RDD<[K, U]>(this.context, new WrapPlan(this, wrap, [f]), { partitioner: this.partitioner })
   }
 
   reduceByKey<K, V>(this: RDD<[K, V]>, f: (a: V, b: V) => V, partitions?: number | Partitioner): RDD<[K, V]> {
@@ -874,8 +885,8 @@ export class RDD<T> implements Dataset<T> {
     return this.context.runner.runPartitions(indexesOf(this), task)
   }
 
-  #wrapped<U>(wrap: Wrap<T, U>, details: RddDetails = {}): RDD<U> {
-    return new RDD<U>(this.context, new WrapPlan<T, U>(this, wrap), details)
+  #wrapped<U>(wrap: Wrap<T, U>, details: RddDetails = {}, functions: readonly UserFunction[] = []): RDD<U> {
+    return new RDD<U>(this.context, new WrapPlan<T, U>(this, wrap, functions), details)
   }
 }
 

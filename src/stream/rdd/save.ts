@@ -3,7 +3,7 @@ import { gzip } from 'node:zlib'
 import { FlumeError } from '../../core/error.ts'
 import { joinPath, locate } from '../files.ts'
 import { type Shape, textForm } from '../text-form.ts'
-import { type Dataset, indexesOf, prepare, type RunOne, type Runner, type TextFile } from './plan.ts'
+import { type Dataset, indexesOf, prepare, type Runner, type RunOne, type TextFile } from './plan.ts'
 import type { Settled, Signal } from './push.ts'
 
 /** Bytes of text collected before they are handed to the file system. */
