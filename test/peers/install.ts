@@ -7,7 +7,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-export type PeerName = 'flume-1.9' | 'flume-1.11' | 'spark-2.4' | 'hadoop-3.2'
+export type PeerName = 'flume-1.9' | 'flume-1.11' | 'spark-2.4' | 'spark-3.5' | 'hadoop-3.2'
 
 interface Recipe {
   /** `group:artifact:version`. What stands here wins over what these bring along, as Maven's nearest definition does. */
@@ -16,8 +16,8 @@ interface Recipe {
   readonly without?: readonly string[]
   /** ASM 9 under the package name that Spark 2.4 looks for. */
   readonly asm6?: boolean
-  /** Our own small program, compiled against it. */
-  readonly program?: string
+  /** Our own small programs, compiled against it. */
+  readonly programs?: readonly string[]
 }
 
 const flume = 'org.apache.flume'
@@ -53,7 +53,7 @@ const recipes: Readonly<Record<PeerName, Recipe>> = {
       'org.apache.hadoop:hadoop-client:3.3.6',
       'org.slf4j:slf4j-reload4j:1.7.36',
     ],
-    program: 'ConfigOutcomes',
+    programs: ['ConfigOutcomes'],
   },
   'spark-2.4': {
     artifacts: [
@@ -65,12 +65,16 @@ const recipes: Readonly<Record<PeerName, Recipe>> = {
     // Spark 2.4 reads class files with ASM 6, which stops at Java 10.
     without: ['xbean-asm6-shaded'],
     asm6: true,
-    program: 'SparkFlumeReceiver',
+    programs: ['SparkFlumeReceiver', 'StreamJobs'],
+  },
+  'spark-3.5': {
+    artifacts: ['org.apache.spark:spark-streaming_2.13:3.5.6'],
+    programs: ['StreamJobs'],
   },
   'hadoop-3.2': {
     // The annotations and activation packages left the JDK with Java 11.
     artifacts: ['org.apache.hadoop:hadoop-minicluster:3.2.1', 'com.sun.activation:javax.activation:1.2.0'],
-    program: 'MiniHdfs',
+    programs: ['MiniHdfs'],
   },
 }
 
@@ -140,8 +144,8 @@ function recipeHash(recipe: Recipe): string {
   return hash.digest('hex').slice(0, 10)
 }
 
-function programs({ program }: Recipe): string[] {
-  return program ? ['Tethered', program] : ['Tethered']
+function programs(recipe: Recipe): string[] {
+  return ['Tethered', ...(recipe.programs ?? [])]
 }
 
 function without({ without = [] }: Recipe): string[] {
