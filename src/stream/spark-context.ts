@@ -150,7 +150,7 @@ export class SparkContext implements RddContext {
 
   /**
    * The lines of a file, a folder, a glob or several of them with commas between; a name ending in .gz is unpacked.
-   * One partition per file, and per 32 MiB of a local one. Rejects when nothing is there.
+   * One partition per file; a long local one has several, one for each core, of 1 to 32 MiB. Rejects when nothing is there.
    */
   async textFile(paths: string): Promise<RDD<string>> {
     const parts: FilePart[] = []
@@ -158,7 +158,7 @@ export class SparkContext implements RddContext {
       const { files, path } = locate(uri)
       const entries = await this.#inputs(files, path)
       if (entries.length === 0) throw new FlumeError('IO', `Input path does not exist: ${uri}`)
-      for (const entry of entries) parts.push(...textParts(files, uri, entry))
+      for (const entry of entries) parts.push(...textParts(files, uri, entry, this.defaultParallelism))
     }
     return new RDD<string>(this, new FilesPlan<string>(parts, readTextPart))
   }

@@ -7,17 +7,29 @@ import type { FilePart } from './rdd/plan.ts'
 const lf = 10
 
 /** Longest part of a text file, in bytes: Hadoop's block of local files, so that a file has as many partitions as in Spark. */
-export const textPartBytes = 32 * 1024 * 1024
+export const textPartBytesMax = 32 * 1024 * 1024
+/** Shortest part of a file that is cut so that every core has one, in bytes. */
+export const textPartBytesMin = 1024 * 1024
 
-/** Cuts a text file into parts that can be read at the same time; a packed one, or one of another file system, is one part. */
-export function textParts(files: FileSystem, uri: string, { path, sizeBytes }: FileEntry): FilePart[] {
-  if (!files.readRange || path.endsWith('.gz') || sizeBytes <= textPartBytes) return [{ uri, path }]
-  const count = Math.ceil(sizeBytes / textPartBytes)
+/**
+ * Cuts a text file into parts that can be read at the same time: one for each of `cores`, as far as they are worth it. A
+ * packed file, or one of a file system that reads whole files only, is one part.
+ */
+export function textParts(
+  files: FileSystem,
+  uri: string,
+  { path, sizeBytes }: Pick<FileEntry, 'path' | 'sizeBytes'>,
+  cores: number,
+): FilePart[] {
+  const wishedBytes = Math.ceil(sizeBytes / cores)
+  const partBytes = Math.max(textPartBytesMin, Math.min(textPartBytesMax, wishedBytes))
+  if (!files.readRange || path.endsWith('.gz') || sizeBytes <= partBytes) return [{ uri, path }]
+  const count = Math.ceil(sizeBytes / partBytes)
   return Array.from({ length: count }, (_, i) => ({
     uri,
     path,
-    start: i * textPartBytes,
-    ...(i < count - 1 && { end: (i + 1) * textPartBytes }),
+    start: i * partBytes,
+    ...(i < count - 1 && { end: (i + 1) * partBytes }),
   }))
 }
 

@@ -248,6 +248,13 @@ export function decodeList(column: Column): unknown[] {
   }
 }
 
+/** The halves of a column of pairs. */
+export function decodePairs(column: Column): { readonly keys: unknown[]; readonly values: unknown[] } {
+  if (column.kind === 'pairs') return { keys: decodeList(column.keys), values: decodeList(column.values) }
+  const pairs = decodeList(column) as readonly (readonly [unknown, unknown])[]
+  return { keys: pairs.map(([key]) => key), values: pairs.map(([, value]) => value) }
+}
+
 function decodeTexts({ lengths, bytes, isWide }: Extract<Column, { kind: 'texts' }>): string[] {
   const joined = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString(isWide ? 'utf16le' : 'latin1')
   const texts = new Array<string>(lengths.length)

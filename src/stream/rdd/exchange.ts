@@ -1,4 +1,4 @@
-import { bytesOf, type Column, decodeList, decodeRecords, encodePairs, encodeRecords } from './column.ts'
+import { bytesOf, type Column, decodeList, decodePairs, decodeRecords, encodePairs, encodeRecords } from './column.ts'
 import { KeyMap } from './key.ts'
 import type { Partitioner } from './partitioner.ts'
 import {
@@ -116,20 +116,35 @@ function synchronous<C>(result: C, operation: string): C {
 /** What one task has combined: here a map, elsewhere a column for each partition of the result. */
 type Combined<K, C> = KeyMap<K, C> | readonly Column[]
 
-/** Pairs by the partition of their key, each as a column. */
-export function columnsFor(
-  pairs: readonly (readonly [unknown, unknown])[],
-  count: number,
-  partitioner: Partitioner,
-): Column[] {
-  const keys: unknown[][] = Array.from({ length: count }, () => [])
-  const values: unknown[][] = Array.from({ length: count }, () => [])
-  for (const [key, value] of pairs) {
-    const index = count === 1 ? 0 : partitioner.getPartition(key)
-    keys[index]?.push(key)
-    values[index]?.push(value)
+/** Pairs by the partition of their key, on their way into columns. */
+export class Spread {
+  readonly #keys: unknown[][]
+  readonly #values: unknown[][]
+  readonly #partitioner: Partitioner
+
+  constructor(partitioner: Partitioner) {
+    const lists = (): unknown[][] => Array.from({ length: partitioner.numPartitions }, () => [])
+    this.#keys = lists()
+    this.#values = lists()
+    this.#partitioner = partitioner
   }
-  return keys.map((some, index) => encodePairs(some, values[index] as unknown[]))
+
+  add(key: unknown, value: unknown): void {
+    const index = this.#keys.length === 1 ? 0 : this.#partitioner.getPartition(key)
+    this.#keys[index]?.push(key)
+    this.#values[index]?.push(value)
+  }
+
+  /** One column of pairs for each partition. */
+  columns(): Column[] {
+    return this.#keys.map((keys, index) => encodePairs(keys, this.#values[index] as unknown[]))
+  }
+}
+
+function columnsFor(pairs: readonly (readonly [unknown, unknown])[], partitioner: Partitioner): Column[] {
+  const spread = new Spread(partitioner)
+  for (const [key, value] of pairs) spread.add(key, value)
+  return spread.columns()
 }
 
 /** reduceByKey and its family: combined per partition, sent to the partition of the key, combined there. */
@@ -163,7 +178,7 @@ export class CombinePlan<K, V, C> extends BarrierPlan<[K, C]> {
   /** One column of pairs for each partition of this plan; for tasks of other threads. */
   async combineOver(input: RunOne<[K, V]>): Promise<Column[]> {
     const combined = await this.#combined(input)
-    return columnsFor(combined.pairs(), this.partitionCount, this.#partitioner)
+    return columnsFor(combined.pairs(), this.#partitioner)
   }
 
   #combined(input: RunOne<[K, V]>): KeyMap<K, C> | Promise<KeyMap<K, C>> {
@@ -214,7 +229,7 @@ export class CombinePlan<K, V, C> extends BarrierPlan<[K, C]> {
     for (const map of maps) if (!(map instanceof KeyMap)) for (const column of map) bytes += bytesOf(column)
     if (bytes < remoteMergeBytesMin) return undefined
     const columns = maps.map((map) =>
-      map instanceof KeyMap ? columnsFor(map.pairs(), this.partitionCount, this.#partitioner) : map,
+      map instanceof KeyMap ? columnsFor(map.pairs(), this.#partitioner) : map,
     )
     return runner.runPartitions(indexesOf(this), async (index): Promise<Part<[K, C]>> => {
       const parts = columns.map((each) => each[index] as Column)
@@ -234,9 +249,7 @@ export class CombinePlan<K, V, C> extends BarrierPlan<[K, C]> {
   }
 
   #mergeColumn(target: KeyMap<K, C>, column: Column): void {
-    if (column.kind !== 'pairs') throw new TypeError('a shuffle has pairs')
-    const keys = decodeList(column.keys) as K[]
-    const values = decodeList(column.values) as C[]
+    const { keys, values } = decodePairs(column) as { keys: K[]; values: C[] }
     for (let i = 0; i < keys.length; i++) this.#mergePair(target, keys[i] as K, values[i] as C)
   }
 

@@ -138,8 +138,9 @@ export class FileNode<T> extends InputNode<T> {
     // An earlier batch of a resumed job is asked for with its files; an empty one needs no note.
     if (paths.length > 0 && this.graph.isCheckpointed) this.#batches.set(timeMs, paths)
     this.report(timeMs, 0, { files: paths, Description: paths.join('\n') })
+    const cores = this.graph.sparkContext.defaultParallelism
     const parts = entries.flatMap((entry) =>
-      this.#options.isText ? textParts(files, this.#uri, entry) : [{ uri: this.#uri, path: entry.path }],
+      this.#options.isText ? textParts(files, this.#uri, entry, cores) : [{ uri: this.#uri, path: entry.path }],
     )
     return new RDD<T>(this.graph.sparkContext, new FilesPlan<T>(parts, this.#options.read, this.id))
   }

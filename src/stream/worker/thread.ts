@@ -7,7 +7,7 @@ import { mountFileSystems } from '../files.ts'
 import { loadJob } from '../job.ts'
 import { setLaunch, setShadowRole } from '../launch.ts'
 import { CannotCross, decodeRecords, encodeRecords } from '../rdd/column.ts'
-import { checkPair, columnsFor } from '../rdd/exchange.ts'
+import { checkPair, Spread } from '../rdd/exchange.ts'
 import type { RunOne } from '../rdd/plan.ts'
 import { pushBlocks, pushPaced, type Settled, STOP } from '../rdd/push.ts'
 import { writeText } from '../rdd/save.ts'
@@ -82,10 +82,13 @@ async function run(operators: Operators, task: Task): Promise<unknown> {
     case 'combine':
       return operators.combineAt(task.at).combineOver(runChain(operators, task.chain) as RunOne<[unknown, unknown]>)
     case 'route': {
-      const partitioner = operators.partitionerOf(task.to)
-      const pairs = await collect(runChain(operators, task.chain))
-      for (const pair of pairs) checkPair(pair, task.to.operation)
-      return columnsFor(pairs as [unknown, unknown][], partitioner.numPartitions, partitioner)
+      const spread = new Spread(operators.partitionerOf(task.to))
+      await runChain(operators, task.chain)((item): Settled => {
+        checkPair(item, task.to.operation)
+        spread.add(item[0], item[1])
+        return undefined
+      })
+      return spread.columns()
     }
     case 'merge':
       return operators.combineAt(task.at).mergeOver(task.columns)
