@@ -13,7 +13,7 @@ import { DStream } from './dstream.ts'
 import { callSite } from './graph/call-site.ts'
 import { type ContextState, type StreamContext, StreamGraph } from './graph/graph.ts'
 import type { InputNode, Node } from './graph/node.ts'
-import { launchedJob, launchSettings, shadowRole, tellStarted } from './launch.ts'
+import { type JobModule, launchedJob, launchSettings, shadowRole, tellStarted } from './launch.ts'
 import { TransformNode } from './op/transform.ts'
 import { UnionNode } from './op/union.ts'
 import type { RDD } from './rdd/rdd.ts'
@@ -110,8 +110,8 @@ function warnOfIdle(conf: SparkConf, logger: Logger): void {
   }
 }
 
-/** Only one context of a process ever has worker threads: the others of its job have no counterpart in them. */
-let hadThreads = false
+/** The job whose first context had its worker threads: later contexts of it have no counterpart in them. */
+let threaded: JobModule | undefined
 
 /** In a worker thread nothing is ever started, and so nothing ends. */
 function never(): Promise<never> {
@@ -439,13 +439,13 @@ export class StreamingContext implements StreamContext {
     const { master, logger, runner, shared } = sparkContext
     if (!hasThreads(master)) return undefined
     const job = launchedJob()
-    if (!job || runner.remote || hadThreads) {
+    if (!job || runner.remote || threaded === job) {
       logger.info(
         `${master} without worker threads, in this one: ${job ? 'only the first context of a job has them' : 'the job was not loaded by stream-ts submit'}`,
       )
       return undefined
     }
-    hadThreads = true
+    threaded = job
     shared?.close()
     const heap = sparkContext.getConf().getOption('spark.executor.memory')
     const threads = new Threads({
