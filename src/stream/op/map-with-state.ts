@@ -3,7 +3,17 @@ import { KeyMap } from '../rdd/key.ts'
 import { HashPartitioner, type Partitioner } from '../rdd/partitioner.ts'
 import type { Dataset, Runner } from '../rdd/plan.ts'
 import { RDD } from '../rdd/rdd.ts'
-import { type Advance, EmittedPlan, noPairs, paced, pacedPairs, refusePromise, route, StatePlan, StateStep } from '../state/state-step.ts'
+import {
+  type Advance,
+  EmittedPlan,
+  noPairs,
+  paced,
+  pacedPairs,
+  refusePromise,
+  route,
+  StatePlan,
+  StateStep,
+} from '../state/state-step.ts'
 import type { StatePartition } from '../state/state-store.ts'
 import { type Duration, IllegalArgumentError, require_, Time } from '../time.ts'
 import { StateNode, type Step } from './state-node.ts'

@@ -3,7 +3,16 @@ import { KeyMap } from '../rdd/key.ts'
 import type { Partitioner } from '../rdd/partitioner.ts'
 import type { Dataset, Runner } from '../rdd/plan.ts'
 import { RDD } from '../rdd/rdd.ts'
-import { type Advance, noPairs, type Pairs, paced, refusePromise, route, StatePlan, StateStep } from '../state/state-step.ts'
+import {
+  type Advance,
+  noPairs,
+  type Pairs,
+  paced,
+  refusePromise,
+  route,
+  StatePlan,
+  StateStep,
+} from '../state/state-step.ts'
 import type { Entry, StatePartition } from '../state/state-store.ts'
 import { IllegalArgumentError, Time } from '../time.ts'
 import { StateNode, type Step } from './state-node.ts'

@@ -228,9 +228,7 @@ export class CombinePlan<K, V, C> extends BarrierPlan<[K, C]> {
     let bytes = 0
     for (const map of maps) if (!(map instanceof KeyMap)) for (const column of map) bytes += bytesOf(column)
     if (bytes < remoteMergeBytesMin) return undefined
-    const columns = maps.map((map) =>
-      map instanceof KeyMap ? columnsFor(map.pairs(), this.#partitioner) : map,
-    )
+    const columns = maps.map((map) => (map instanceof KeyMap ? columnsFor(map.pairs(), this.#partitioner) : map))
     return runner.runPartitions(indexesOf(this), async (index): Promise<Part<[K, C]>> => {
       const parts = columns.map((each) => each[index] as Column)
       return (await remote.merge(origin, parts)) ?? this.#merged(parts).pairs()

@@ -83,7 +83,10 @@ async function run(operators: Operators, task: Task): Promise<unknown> {
       return operators.combineAt(task.at).combineOver(runChain(operators, task.chain) as RunOne<[unknown, unknown]>)
     case 'route': {
       const spread = new Spread(operators.partitionerOf(task.to))
-      await runChain(operators, task.chain)((item): Settled => {
+      await runChain(
+        operators,
+        task.chain,
+      )((item): Settled => {
         checkPair(item, task.to.operation)
         spread.add(item[0], item[1])
         return undefined
