@@ -15,7 +15,7 @@ import org.apache.spark.streaming.scheduler.StreamingListener;
 import org.apache.spark.streaming.scheduler.StreamingListenerBatchCompleted;
 import scala.Tuple2;
 
-/** The job of stream-load.ts in Java, for a real Spark. Arguments: JOB INTERVAL-MS BATCHES CHECKPOINT-FOLDER FILES… */
+/** The job of test/bench/stream-job.ts in Java, for a real Spark. Arguments: JOB INTERVAL-MS BATCHES CHECKPOINT-FOLDER FILES… */
 public class StreamLoad {
   public static void main(String[] arguments) throws Exception {
     String job = arguments[0];
