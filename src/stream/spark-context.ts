@@ -25,7 +25,7 @@ export function coresOf(master: string): number {
   const [, cores] = /^local(?:\[\s*(\d+|\*)\s*(?:,\s*\d+\s*)?\])?$/.exec(master) ?? [undefined, undefined]
   if (!/^local(\[|$)/.test(master) || (cores === undefined && master !== 'local') || cores === '0') {
     throw new FlumeError('USAGE', `Could not parse Master URL: '${master}'`, {
-      hint: 'take local (this thread), local[n] or local[*] (n worker threads)',
+      hint: 'take local (this thread), local[n] or local[*] (n worker threads), local[n,f] (each task may fail f times)',
     })
   }
   return cores === undefined ? 1 : cores === '*' ? availableParallelism() : Number(cores)

@@ -386,6 +386,7 @@ export class StreamingContext implements StreamContext {
       },
       onBatchDone: (timeMs, info, failed) => {
         receivers.onBatchCompleted(info)
+        void this.#threads?.checkCaptured()
         graph.clear(timeMs)
         graph.tracker.clear(timeMs - graph.inputRememberMs)
         if (checkpointer) checkpointer.completed(timeMs, failed)
@@ -460,7 +461,7 @@ export class StreamingContext implements StreamContext {
       },
       logger,
       shared,
-      graph: new Operators(graph).fingerprint(),
+      operators: new Operators(graph),
       ...(heap !== undefined && {
         heapMebibytes: Math.ceil(sparkContext.getConf().getSizeAsBytes('spark.executor.memory') / 2 ** 20),
       }),

@@ -158,6 +158,19 @@ const jobs: Readonly<Record<string, (ssc: StreamingContext, folder: string) => v
   'shared memory and errors'(ssc) {
     out(numbers(ssc, [1]).map(() => new Map([['a', new Set([new Date(5)])]])))
   },
+  'changed variables'(ssc) {
+    let limit = 1
+    const fixed = 2
+    const born = Math.random()
+    const given = numbers(ssc, [1, 2], [3])
+    given
+      .map((n) => n > limit && n !== fixed)
+      .foreachRDD((rdd) => {
+        limit++
+        return rdd.count().then(() => undefined)
+      })
+    given.map(() => born > 2).print()
+  },
   'two that meet'(ssc, folder) {
     // What a module does when it is loaded is done in every thread.
     appendFileSync(join(folder, 'loads'), 'x')

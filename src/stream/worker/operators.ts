@@ -6,6 +6,7 @@ import { CogroupPlan, CombinePlan } from '../rdd/exchange.ts'
 import type { Partitioner } from '../rdd/partitioner.ts'
 import { describedBy, type Origin, type Plan, type Route, type UserFunction } from '../rdd/plan.ts'
 import type { RDD } from '../rdd/rdd.ts'
+import type { NamedFunction } from './captured.ts'
 
 /** The functions of a job's graph by operator, apart from any batch. */
 export class Operators {
@@ -59,6 +60,11 @@ export class Operators {
       const sum = createHash('sha256').update(JSON.stringify(functions)).digest('hex').slice(0, 12)
       return `${node.kind} [${node.id}] of [${parents}], every ${node.slideMs} ms, functions ${sum}`
     })
+  }
+
+  /** Every function of the job that runs over records. */
+  functions(): NamedFunction[] {
+    return this.graph.nodes.flatMap((node) => this.functionsOf(node.id).map((f) => ({ operator: node.describe(), f })))
   }
 
   /** The job's functions that an operator runs over records. */

@@ -13,6 +13,7 @@ import { asError, FlumeError } from '../../core/error.ts'
 import type { Column } from '../rdd/column.ts'
 import type { FilePart, Origin, Route, TextFile } from '../rdd/plan.ts'
 import type { Update } from '../shared.ts'
+import type { Captured } from './captured.ts'
 
 /** What a worker is started with. */
 export interface Start {
@@ -53,7 +54,7 @@ export type ToWorker =
   | { readonly kind: 'task'; readonly task: Task }
 
 export type FromWorker =
-  | { readonly kind: 'ready'; readonly graph: readonly string[] }
+  | { readonly kind: 'ready'; readonly graph: readonly string[]; readonly captured: Captured }
   | { readonly kind: 'unable'; readonly error: PlainError }
   | { readonly kind: 'done'; readonly result: unknown; readonly updates: readonly Update[] }
   /** `crosses` false: the records can only be used in the thread that makes them. */

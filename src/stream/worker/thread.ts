@@ -14,6 +14,7 @@ import { writeText } from '../rdd/save.ts'
 import { FileNode } from '../receiver/file.ts'
 import type { StreamingContext } from '../streaming-context.ts'
 import { readTextPart } from '../text-file.ts'
+import { capturedValues } from './captured.ts'
 import { Operators } from './operators.ts'
 import {
   type Beginning,
@@ -70,7 +71,9 @@ function serve(context: StreamingContext, unmute: () => void): void {
       tell({ kind: 'failed', error: plainError(error), crosses: !(error instanceof CannotCross) })
     }
   }
-  tell({ kind: 'ready', graph: operators.fingerprint() })
+  void capturedValues(operators.functions()).then((captured) =>
+    tell({ kind: 'ready', graph: operators.fingerprint(), captured }),
+  )
 }
 
 async function run(operators: Operators, task: Task): Promise<unknown> {

@@ -15,7 +15,9 @@ import type { Logger } from '../../monitor/logger.ts'
 import { CannotCross, type Column } from '../rdd/column.ts'
 import type { Dataset, Origin, Remote, Route, TextFile } from '../rdd/plan.ts'
 import type { SharedValues } from '../shared.ts'
+import { type Captured, capturedValues, changedBetween } from './captured.ts'
 import { sendable, type Traced, trace } from './chain.ts'
+import type { Operators } from './operators.ts'
 import { type Chain, type FromWorker, rebuiltError, type Start, type Task, type ToWorker } from './protocol.ts'
 
 /** Threads that may die under one task before it fails the job: Spark's number of tries on a cluster. */
@@ -30,8 +32,8 @@ export interface ThreadsOptions {
   readonly start: Start
   readonly logger: Logger
   readonly shared: SharedValues | undefined
-  /** What the graph of the job is in this thread; the same must come out in each of the others. */
-  readonly graph: readonly string[]
+  /** The functions of the job in this thread; the same must come out in each of the others. */
+  readonly operators: Operators
   /** Largest heap of a thread in MiB; Node's own limit when left out. */
   readonly heapMebibytes?: number
 }
@@ -59,11 +61,18 @@ export class Threads implements Remote {
   /** What cannot be sent, by the operation and the operator it comes from. */
   readonly #refused = new Set<string>()
   #broadcasts: ToWorker[] | undefined
+  readonly #graph: readonly string[]
+  /** What functions used from around them when the threads were started. */
+  readonly #captured: Promise<Captured>
+  readonly #told = new Set<string>()
+  #checks = 0
   #idleDeaths = 0
   #isOver = false
 
   constructor(options: ThreadsOptions) {
     this.#options = options
+    this.#graph = options.operators.fingerprint()
+    this.#captured = this.#capture()
     for (let i = 0; i < options.count; i++) this.#spawn()
   }
 
@@ -142,6 +151,33 @@ export class Threads implements Remote {
     return undefined
   }
 
+  // --- what functions use
+
+  #capture(): Promise<Captured> {
+    return capturedValues(this.#options.operators.functions())
+  }
+
+  /**
+   * To be called behind every batch: warns of variables that the job has changed since the start, as its functions in
+   * other threads do not see that. Looks less and less often.
+   */
+  async checkCaptured(): Promise<void> {
+    this.#checks++
+    if (this.#isOver || (this.#checks & (this.#checks - 1)) !== 0) return
+    this.#tell(
+      changedBetween(await this.#captured, await this.#capture()),
+      'which the job has changed since the start: worker threads do not see that',
+    )
+  }
+
+  #tell(names: readonly string[], what: string): void {
+    for (const name of names) {
+      if (this.#told.has(name)) continue
+      this.#told.add(name)
+      this.#options.logger.warn(`${name}, ${what} (use a broadcast value, an accumulator or state)`)
+    }
+  }
+
   // --- the line
 
   #submit(task: Task): Promise<unknown> {
@@ -191,6 +227,12 @@ export class Threads implements Remote {
     switch (message.kind) {
       case 'ready':
         this.#loaded(thread, message.graph)
+        void this.#captured.then((mine) =>
+          this.#tell(
+            changedBetween(mine, message.captured),
+            'which is not the same in every thread that loads the job',
+          ),
+        )
         break
       case 'unable':
         this.#giveUp(`the job cannot be loaded in a worker thread: ${explain(rebuiltError(message.error))}`)
@@ -208,7 +250,7 @@ export class Threads implements Remote {
   }
 
   #loaded(thread: Thread, graph: readonly string[]): void {
-    const mine = this.#options.graph
+    const mine = this.#graph
     const differing = mine.findIndex((line, i) => line !== graph[i])
     if (differing >= 0 || mine.length !== graph.length) {
       this.#giveUp(

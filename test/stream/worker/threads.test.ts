@@ -18,6 +18,11 @@ interface Result {
   readonly failure: Error | undefined
 }
 
+/** Without those about the two variables by which the jobs tell where they run. */
+function warningsOf(lines: readonly string[]): string[] {
+  return lines.filter((line) => line.startsWith('warn') && !/uses `(isMainThread|threadId)`/.test(line))
+}
+
 /** Runs one job for some batches, the first of which has records. */
 async function run(
   t: Parameters<typeof tempDir>[0],
@@ -32,7 +37,7 @@ async function run(
     })
     await ssc.start()
     for (let batch = 0; batch < batches; batch++) await time.advance(Seconds(1))
-    return { seen: [...seen], warnings: logger.lines.filter((line) => line.startsWith('warn')), failure }
+    return { seen: [...seen], warnings: warningsOf(logger.lines), failure }
   })
 }
 
@@ -151,6 +156,13 @@ describe('what tasks share with the job', () => {
       ],
     ])
   })
+})
+
+test('variables that threads do not share are told: those the job changes, and those that differ from load to load', async (t) => {
+  const { warnings } = await run(t, 'changed variables', { batches: 4 })
+  assert.equal(warnings.length, 2, warnings.join('\n'))
+  assert.ok(warnings.some((line) => /map \[1\] uses `limit`, which the job has changed since the start/.test(line)))
+  assert.ok(warnings.some((line) => /map \[2\] uses `born`, which is not the same in every thread/.test(line)))
 })
 
 describe('failures', () => {
