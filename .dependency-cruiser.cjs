@@ -39,6 +39,12 @@ module.exports = {
       ['net', 'core', 'spec', 'codec', 'monitor'],
     ),
     only(
+      'adopt-reads-and-keeps',
+      'Bringing in what real Flume left is reading its files and writing ours; no agent runs for it.',
+      ['adopt'],
+      ['adopt', 'core', 'codec', 'storage'],
+    ),
+    only(
       'client-is-a-thin-door',
       'Programs that only send events load no agent, no job and no command; what the client does lies in net, where the avro sink has it too.',
       ['client'],
@@ -82,8 +88,22 @@ module.exports = {
       comment:
         'A component is its own file or folder, the contract and the lower floors. What two components share is not a component: it goes down to net, codec or storage.',
       severity: 'error',
-      from: { path: `^src/agent/(${kinds})/([^/.]+)` },
+      from: { path: `^src/agent/(${kinds})/([^/.]+)`, pathNot: '^src/agent/channel/spillable/' },
       to: { path: '^src/agent/', pathNot: ['^src/agent/contract\\.ts$', '^src/agent/$1/$2(\\.ts$|/)'] },
+    },
+    {
+      name: 'spillable-is-memory-and-file',
+      comment:
+        'One component is made of two others, whole: it drives them as channels and copies neither. It reaches into no other room.',
+      severity: 'error',
+      from: { path: '^src/agent/channel/spillable/' },
+      to: {
+        path: '^src/agent/',
+        pathNot: [
+          '^src/agent/contract\\.ts$',
+          '^src/agent/channel/(spillable/|memory\\.ts$|file/(index|options)\\.ts$)',
+        ],
+      },
     },
     {
       name: 'only-the-list-names-components',
@@ -102,10 +122,21 @@ module.exports = {
     },
     {
       name: 'product-needs-no-development-package',
-      comment: 'A user installs dependencies, not devDependencies.',
+      comment:
+        'A user installs dependencies, not devDependencies. Optional peers stand in both lists: tests install them, and who uses them without gets the line to type.',
       severity: 'error',
       from: { path: '^src/' },
-      to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown', 'unknown', 'undetermined'] },
+      to: {
+        dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown', 'unknown', 'undetermined'],
+        pathNot: '^node_modules/@platformatic/kafka/',
+      },
+    },
+    {
+      name: 'one-file-names-the-kafka-client',
+      comment: 'The library stands behind a wall of our own, so that it can be replaced and tests need no broker.',
+      severity: 'error',
+      from: { path: '^(src|test)/', pathNot: '^src/net/kafka/platformatic\\.ts$' },
+      to: { path: '^node_modules/@platformatic/kafka/' },
     },
     {
       name: 'no-unresolvable',

@@ -1,12 +1,21 @@
 import assert from 'node:assert/strict'
 import { copyFile, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { createServer as createWebServer } from 'node:http'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { basename, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { connect as connectTls } from 'node:tls'
 import { fileURLToPath } from 'node:url'
+import { gunzipSync } from 'node:zlib'
+import { createRpcClient } from '../src/client/api.ts'
+import { AvroContainerWriter } from '../src/codec/avro/container.ts'
+import { thriftTypes } from '../src/codec/thrift/protocol.ts'
+import { valuesOf } from './support/avro-container.ts'
 import { freePort } from './support/free-port.ts'
+import { authority, keyStore } from './support/key-stores.ts'
 import { RunningProcess } from './support/running-process.ts'
 import { tempDir } from './support/temp-dir.ts'
+import { callFrame, struct, thriftAgent } from './support/thrift.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const flumeTs = join(root, 'bin/flume-ts.js')
@@ -17,18 +26,30 @@ const run = [
   'access-log-by-status.properties',
   'access-log.ts',
   'agent.properties',
+  'dead-letters.properties',
+  'avro-to-compressed-hdfs.properties',
+  'apps-to-web.properties',
   'job.ts',
   'netcat-to-logger.properties',
   'relay-far.properties',
   'relay-near.properties',
   'spark-receiver.properties',
   'spooldir-to-hdfs.properties',
+  'tls.properties',
   'word-count.ts',
 ]
 
+/** Whose keys conf/tls.properties uses. */
+const keyStores = {
+  FLUME_SSL_KEYSTORE_PATH: keyStore('server.jks'),
+  FLUME_SSL_KEYSTORE_PASSWORD: 'changeit',
+  FLUME_SSL_TRUSTSTORE_PATH: keyStore('trust.jks'),
+  FLUME_SSL_TRUSTSTORE_PASSWORD: 'changeit',
+}
+
 test('every file of conf/ is run by a test', async () => {
-  // What monitoring/ holds is for others to run, and test/docs/monitoring.test.ts reads it; components/ has a test of its own.
-  const others = ['tsconfig.json', 'components', 'monitoring']
+  // What monitoring/ holds is for others to run, and test/docs/monitoring.test.ts reads it; components/ and jobs/ have tests of their own.
+  const others = ['tsconfig.json', 'components', 'jobs', 'monitoring']
   const files = (await readdir(join(root, 'conf'))).filter((name) => !others.includes(name))
   assert.deepEqual(files.sort(), run)
 })
@@ -66,13 +87,12 @@ test('components of one’s own: each kind runs in one agent, and each example i
 
 for (const file of run.filter((name) => name.endsWith('.properties'))) {
   test(`conf/${file} has nothing wrong with it, not even a warning`, async () => {
-    const validate = new RunningProcess('validate', process.execPath, [
-      flumeTs,
+    const validate = new RunningProcess(
       'validate',
-      '--strict',
-      '-f',
-      join(root, 'conf', file),
-    ])
+      process.execPath,
+      [flumeTs, 'validate', '--strict', '-f', join(root, 'conf', file)],
+      { env: keyStores },
+    )
     const code = await validate.exited
     assert.equal(code, 0, validate.stdout + validate.stderr)
   })
@@ -126,6 +146,32 @@ async function textBelow(folder: string): Promise<string> {
   return texts.join('')
 }
 
+test('conf/tls.properties: syslog over TLS, and on over TLS with the certificates of both sides', async (t) => {
+  const [syslog, relay] = [await freePort(), await freePort()]
+  const file = await copy('tls.properties', await tempDir(t), { 6514: syslog, 4142: relay })
+  const agent = new RunningProcess('agent', process.execPath, [flumeTs, 'agent', '-f', file], { env: keyStores })
+  t.after(() => agent.stop())
+  await agent.waitFor(/agent tls runs/)
+  const socket = connectTls({ port: syslog, host: 'localhost', ca: authority })
+  socket.end('<34>1 2003-08-24T05:14:15Z h secret words\n')
+  await agent.waitFor(/secret words/)
+  assert.equal(await agent.stop(), 0, agent.stderr)
+})
+
+test('conf/dead-letters.properties: what cannot be written is set aside with the reason', async (t) => {
+  const folder = await tempDir(t)
+  const port = await freePort()
+  const file = await copy('dead-letters.properties', folder, { 5140: port, '/var/log/flume': folder })
+  const agent = await startAgent(t, file)
+  const body = '[{"headers":{"timestamp":"1700000000000"},"body":"good"},{"headers":{"timestamp":"soon"},"body":"bad"}]'
+  assert.equal((await fetch(`http://localhost:${port}`, { method: 'POST', body })).status, 200)
+  const dead = (): Promise<string> => textBelow(join(folder, 'dead')).catch(() => '')
+  for await (const _ of ticks()) if ((await dead()).includes('bad')) break
+  assert.equal(await agent.stop(), 0, agent.stderr)
+  assert.equal(await textBelow(join(folder, 'days/2023-11-14')), 'good\n')
+  assert.match(await dead(), /^\{.*deadLetter\.reason=.*timestamp header "soon".*\} bad\n$/)
+})
+
 const lines = ['to be', 'or not to be', 'that is the question']
 
 test('the example: typed lines appear in the job, on the same port, and in HDFS', async (t) => {
@@ -178,6 +224,46 @@ test('files dropped into the spool folder end up in HDFS, one folder per day', a
   assert.match(day ?? '', /^\d{4}-\d\d-\d\d$/)
 })
 
+test('Avro files become compressed containers, and their bytes a compressed stream', async (t) => {
+  const folder = await tempDir(t)
+  const [spool, hdfs] = [join(folder, 'spool'), join(folder, 'hdfs')]
+  await mkdir(spool)
+  const agent = await startAgent(
+    t,
+    await copy('avro-to-compressed-hdfs.properties', folder, { '/tmp/flume-ts/avro': spool }),
+    '--mount',
+    `hdfs://namenode:8020=${hdfs}`,
+  )
+  const schemas = ['"string"', '{"type":"record","name":"M","fields":[{"name":"m","type":"string"}]}']
+  for (const [i, schema] of schemas.entries()) {
+    const writer = new AvroContainerWriter({ schema, codec: 'deflate', sync: new Uint8Array(16) })
+    const bytes = Buffer.concat([writer.header(), writer.blocks(3, (out, n) => out.string(`value ${n} of ${i}`))])
+    await writeFile(join(folder, 'values'), bytes)
+    await rename(join(folder, 'values'), join(spool, `${i}.avro`))
+    const completed = async (): Promise<boolean> => (await readdir(spool)).includes(`${i}.avro.COMPLETED`)
+    for await (const _ of ticks()) if (await completed()) break
+  }
+  assert.equal(await agent.stop(), 0, agent.stderr)
+  const containers = (await readdir(join(hdfs, 'flume/avro'))).sort()
+  const found = await Promise.all(
+    containers.map(async (name) => {
+      assert.match(name, /\.avro$/)
+      return valuesOf(await readFile(join(hdfs, 'flume/avro', name)))
+    }),
+  )
+  assert.deepEqual(
+    found.map(({ schema, codec }) => [schema, codec]),
+    schemas.map((schema) => [schema, 'snappy']),
+  )
+  const texts = found.flatMap(({ values }) => values.map((value) => (value as { m?: string }).m ?? value))
+  const expected = [0, 1].flatMap((i) => [0, 1, 2].map((n) => `value ${n} of ${i}`))
+  assert.deepEqual(texts, expected)
+  const [stream] = await readdir(join(hdfs, 'flume/lines'))
+  assert.match(stream as string, /^FlumeData\.\d+\.gz$/)
+  const lines = gunzipSync(await readFile(join(hdfs, 'flume/lines', stream as string))).toString()
+  assert.equal(lines, expected.map((text) => `\x18${text}\n`).join(''))
+})
+
 test('an access log is split by status, addresses shortened', async (t) => {
   const folder = await tempDir(t)
   const port = await freePort()
@@ -201,7 +287,10 @@ test('the relay carries lines from the near agent to the files of the far one', 
   const files = join(folder, 'files')
   const [entry, hop] = [await freePort(), await freePort()]
   // The near half first: it must bear that the far half is not there yet.
-  const near = await startAgent(t, await copy('relay-near.properties', folder, { 44445: entry, 4141: hop }))
+  const near = await startAgent(
+    t,
+    await copy('relay-near.properties', folder, { 44445: entry, 4141: hop, '/var/spool/flume': join(folder, 'spool') }),
+  )
   await type(entry, lines)
   const far = await startAgent(
     t,
@@ -213,6 +302,56 @@ test('the relay carries lines from the near agent to the files of the far one', 
   assert.equal(await far.stop(), 0, far.stderr)
   assert.equal(await textBelow(files), all)
 })
+
+test('events by Thrift and Scribe go to a web service, and by Thrift to another agent while it is ill', async (t) => {
+  const [thrift, scribe] = [await freePort(), await freePort()]
+  const posted: string[] = []
+  let isIll = false
+  const service = createWebServer((request, response) => {
+    request.on('data', (chunk: Buffer) => !isIll && posted.push(chunk.toString()))
+    request.on('end', () => response.writeHead(isIll ? 503 : 200).end())
+  })
+  await new Promise<void>((resolve) => service.listen(0, 'localhost', resolve))
+  t.after(() => service.close())
+  const spare = await thriftAgent()
+  t.after(() => spare.listener.close())
+  const { port: web } = service.address() as AddressInfo
+  const ports = {
+    4143: thrift,
+    1499: scribe,
+    8080: web,
+    4144: spare.listener.port,
+    'hostname = localhost': 'hostname = 127.0.0.1',
+  }
+  const agent = await startAgent(t, await copy('apps-to-web.properties', await tempDir(t), ports))
+  const client = await createRpcClient({ 'client.type': 'thrift', hosts: 'h', 'hosts.h': `localhost:${thrift}` })
+  await client.appendBatch([{ body: 'one' }, { body: 'two' }])
+  const logger = connect(scribe, 'localhost').on('error', () => undefined)
+  logger.write(scribeCall('web', 'three'))
+  for await (const _ of ticks()) if (posted.length === 3) break
+  assert.deepEqual(posted, ['one', 'two', 'three'])
+  isIll = true
+  await client.append({ body: 'four', headers: { from: 'app' } })
+  for await (const _ of ticks()) if (spare.events.length === 1) break
+  assert.deepEqual(spare.events, [{ headers: { from: 'app' }, body: 'four' }])
+  await client.close()
+  logger.destroy()
+  assert.equal(await agent.stop(), 0, agent.stderr)
+})
+
+/** A call of Scribe's Log with one entry. */
+function scribeCall(category: string, message: string): Buffer {
+  return callFrame('binary-old', 'Log', (writer) => {
+    writer.fieldHead(thriftTypes.list, 1)
+    writer.listHead(thriftTypes.struct, 1)
+    struct(writer, () => {
+      writer.fieldHead(thriftTypes.string, 1)
+      writer.string(category)
+      writer.fieldHead(thriftTypes.string, 2)
+      writer.string(message)
+    })
+  })
+}
 
 test("the word count pulls an agent's events and counts them", async (t) => {
   const folder = await tempDir(t)

@@ -96,6 +96,11 @@ const breaches = [
     path: 'src/client/x14.ts',
     code: "export { contract } from '../agent/contract.ts'\n",
   },
+  {
+    wall: 'adopt-reads-and-keeps',
+    path: 'src/adopt/x16.ts',
+    code: "export { contract } from '../agent/contract.ts'\n",
+  },
   { wall: 'nobody-needs-the-client', path: 'src/net/x15.ts', code: "export { door } from '../client/api.ts'\n" },
   {
     wall: 'component-stays-in-its-room',

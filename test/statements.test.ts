@@ -15,10 +15,13 @@ const chapters: readonly (readonly [letters: string, about: string, last: number
   ['M', 'starting, stopping and retrying', 7],
   ['T', 'transactions', 5],
   ['MC', 'the memory channel', 12],
+  ['F', 'the file channel', 16],
+  ['X', 'the spillable channel and the Kafka channel', 5],
   ['P', 'channel processors and selectors', 11],
   ['K', 'sink processors', 11],
   ['I', 'interceptors', 7],
   ['O', 'monitoring', 7],
+  ['H', 'the HDFS sink', 26],
 ]
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -36,6 +39,31 @@ function namedIn(text: string): readonly string[] {
   )
 }
 
+/** How Spark Streaming behaves is numbered without a hyphen, and with gaps between its chapters. */
+const streaming: readonly (readonly [about: string, first: number, last: number])[] = [
+  ['batch times', 1, 10],
+  ['windows', 11, 24],
+  ['remembering and forgetting', 30, 38],
+  ['output operations, jobs and their order', 40, 48],
+  ['failures', 50, 56],
+  ['print and files', 60, 65],
+  ['elements, keys and partitions', 70, 74],
+  ['state', 75, 85],
+  ['joins and other operations on pairs', 86, 88],
+  ['inputs', 90, 97],
+  ['receivers, blocks and rates', 100, 114],
+  ['the life of a context', 120, 128],
+  ['checkpoints, logs and recovery', 130, 140],
+  ['surroundings', 150, 153],
+]
+
+/** `B91` names one, `B12–B14` all from the one to the other. */
+function streamingNamedIn(text: string): readonly number[] {
+  return [...text.matchAll(/\bB(\d{1,3})(?:[–…]B(\d{1,3}))?\b/g)].flatMap(([, from, to = from]) =>
+    Array.from({ length: Number(to) - Number(from) + 1 }, (_, index) => Number(from) + index),
+  )
+}
+
 function numbered(letters: string, number: number): string {
   return `${letters}-${String(number).padStart(2, '0')}`
 }
@@ -44,7 +72,13 @@ test('one number, and a range of them, is found', () => {
   assert.deepEqual(namedIn('a (C-05, C-10…C-12), H-07…08 and UTF-8'), ['C-05', 'C-10', 'C-11', 'C-12', 'H-07', 'H-08'])
 })
 
-const named = new Set(pages.flatMap((page) => namedIn(readFileSync(join(root, page), 'utf8'))))
+test('one number of streaming, and a range of them, is found', () => {
+  assert.deepEqual(streamingNamedIn('(B9, B12–B14), B150 and 8B7'), [9, 12, 13, 14, 150])
+})
+
+const texts = pages.map((page) => readFileSync(join(root, page), 'utf8'))
+const named = new Set(texts.flatMap(namedIn))
+const streamingNamed = new Set(texts.flatMap(streamingNamedIn))
 
 for (const [letters, about, last] of chapters) {
   test(`every statement about ${about} (${letters}-01 to ${numbered(letters, last)}) is named by a test or among the differences`, () => {
@@ -57,3 +91,21 @@ for (const [letters, about, last] of chapters) {
     assert.deepEqual(beyond, [], 'there are no such statements')
   })
 }
+
+for (const [about, first, last] of streaming) {
+  test(`every statement about ${about} (B${first} to B${last}) is named by a test or among the differences`, () => {
+    const all = Array.from({ length: last - first + 1 }, (_, index) => first + index)
+    assert.deepEqual(
+      all.filter((number) => !streamingNamed.has(number)).map((number) => `B${number}`),
+      [],
+    )
+  })
+}
+
+test('no test and no difference names a statement about streaming that there is not', () => {
+  const known = (number: number): boolean => streaming.some(([, first, last]) => number >= first && number <= last)
+  assert.deepEqual(
+    [...streamingNamed].filter((number) => !known(number)).map((number) => `B${number}`),
+    [],
+  )
+})

@@ -1,6 +1,6 @@
 import type { Charset } from '../codec/charset.ts'
 import type { Clock } from '../core/clock.ts'
-import type { EventBatch } from '../core/event-batch.ts'
+import type { EventBatch, HeaderColumn } from '../core/event-batch.ts'
 import type { Random } from '../core/random.ts'
 import type { ChannelCounters, SinkCounters, SourceCounters } from '../monitor/counters.ts'
 import type { Logger } from '../monitor/logger.ts'
@@ -8,7 +8,7 @@ import type { Severity } from '../spec/finding.ts'
 import type { Options, OptionTable } from '../spec/option.ts'
 
 export type { Clock, Timer } from '../core/clock.ts'
-export { FlumeError } from '../core/error.ts'
+export { FlumeError, RefusedEventsError } from '../core/error.ts'
 export { BatchBuilder, EventBatch, type HeaderColumn } from '../core/event-batch.ts'
 export {
   bytes,
@@ -36,6 +36,9 @@ export interface AgentSettings {
   /** `-Dkey=value` of the command line. */
   readonly properties: ReadonlyMap<string, string>
 }
+
+/** What is known of the agent's settings when its configuration is checked. */
+export type CheckSettings = Pick<AgentSettings, 'env' | 'properties'>
 
 interface ComponentContext {
   /** The component's name in the configuration, such as `r1`. */
@@ -105,6 +108,10 @@ export interface Channel {
   readonly size: number
   /** How many events a put could take now without waiting, as far as is known; a hint, not a promise. */
   readonly room: number
+  /** How many of `size` would be gone if the process ended now. Left out: none of a durable channel, all of another. */
+  readonly atRisk?: number
+  /** What does not work at the moment, in one line; undefined when everything does. The agent's health shows it. */
+  readonly problem?: string | undefined
 
   /** Opens the channel; rejects when it cannot keep its promise (a locked directory, a damaged log). */
   start?(): Promise<void>
@@ -128,16 +135,35 @@ export interface SinkContext extends ComponentContext {
   readonly counters: SinkCounters
 }
 
+/** What a sink may say of a batch that it is rid of; saying nothing means: delivered, go on. */
+export interface Written {
+  /** False: the destination did not take the events, and the configuration says to go on without them; the ledger has them as dropped. */
+  readonly delivered?: boolean
+  /** Whether they count in EventDrainSuccessCount; as `delivered` when left out. */
+  readonly counted?: boolean
+  /** Pause before the next batch, longer each time in a row (Flume's Status.BACKOFF, M-06). */
+  readonly pause?: boolean
+}
+
 /** A sink that is handed batches. The runner owns the loop, the take, the back-off and the counters of batches and events. */
 export interface Sink {
   /** Most events that one `write` wants. */
   readonly batchSize: number
+  /**
+   * Writes that may be under way at once, in the order of the calls; 1 when left out. Where one fails, those called after
+   * it must fail too, so that their events come back in order.
+   */
+  readonly overlap?: number
   /** Opens what can be opened early. A rejection is logged and tried again (M-03). */
   start?(): Promise<void>
   /** Called before each take; a rejection leaves the events in the channel (Flume's avro sink, K-05a). */
   connect?(): Promise<void>
-  /** Returning means delivered: the events leave the channel. A throw brings them back and pauses the runner. */
-  write(batch: EventBatch): Promise<void>
+  /**
+   * Returning means that the sink is rid of the events, delivered unless it says otherwise: they leave the channel. A
+   * throw brings them back and pauses the runner, unless the error is to be tried again `atOnce`; a RefusedEventsError
+   * says that it is the events' fault, so that they can be set aside.
+   */
+  write(batch: EventBatch): Promise<void> | Promise<Written>
   /** Closes everything; called once no write is under way. */
   stop?(): Promise<void>
 }
@@ -205,13 +231,20 @@ export interface Selector {
 export interface Serializer {
   /** Bytes at the start of a new file. */
   begin(): Uint8Array
-  /** The batch's bytes; one allocation at most, none where ranges serve. */
-  encode(batch: EventBatch): Uint8Array
+  /** The batch's bytes; one allocation at most, none where ranges serve. The next call comes when this one is settled. */
+  encode(batch: EventBatch): Uint8Array | Promise<Uint8Array>
   /** Bytes at the end of a file that is closed in order. */
   end(): Uint8Array
   /** True when `encode` after reopening an existing file would continue it correctly. */
   readonly appendable: boolean
+  /**
+   * What must be the same for all events of a file, such as their schema: a new file is begun where it changes. Asked of
+   * any serializer of the sink, before files are chosen.
+   */
+  fileKeys?(batch: EventBatch): HeaderColumn
 }
+
+export type SerializerContext = Pick<ComponentContext, 'clock' | 'random' | 'log' | 'settings'>
 
 /** Cuts a file's bytes into events. */
 export interface Deserializer {
@@ -275,8 +308,11 @@ interface SpecBase<S extends OptionTable> {
   readonly options: S
   /** Keys that people take for one of its options: the key as written → the option, such as `bind` → `host`. */
   readonly misnamed?: Readonly<Record<string, keyof S & string>>
-  /** Rules between options. */
-  check?(options: Options<S>): readonly OptionProblem[]
+  /**
+   * Rules between options. `settings` are there where the component would run on this machine: only then may it look at
+   * files that the options name.
+   */
+  check?(options: Options<S>, settings?: CheckSettings): readonly OptionProblem[]
   /** Where the component stands, in a few words for the start-up lines, such as `localhost:44444`. */
   describe?(options: Options<S>): string
 }
@@ -301,9 +337,11 @@ export interface ChannelSpec<S extends OptionTable = OptionTable> extends SpecBa
     readonly overlappingTakes: boolean
     /** Events live outside the process, where others may feed or drain them (Kafka): no source, or no sink, is fine. */
     readonly external?: boolean
-    /** Every option may change while the channel lives, through `reconfigure` (R-05, MC-11). */
+    /** Every option but `fixedOptions` may change while the channel lives, through `reconfigure` (R-05, MC-11). */
     readonly adjustable?: boolean
   }
+  /** Options of an adjustable channel that cannot change while it lives: another value makes it anew. */
+  readonly fixedOptions?: readonly (keyof S & string)[]
   create(options: Options<S>, context: ChannelContext): Channel | Promise<Channel>
 }
 
@@ -338,7 +376,7 @@ export interface SinkProcessorSpec<S extends OptionTable = OptionTable> extends 
 
 export interface SerializerSpec<S extends OptionTable = OptionTable> extends SpecBase<S> {
   readonly kind: 'serializer'
-  create(options: Options<S>, context: { readonly log: Logger }): Serializer | Promise<Serializer>
+  create(options: Options<S>, context: SerializerContext): Serializer | Promise<Serializer>
 }
 
 export interface DeserializerSpec<S extends OptionTable = OptionTable> extends SpecBase<S> {

@@ -56,7 +56,12 @@ export async function avroClient(
   }
   const headers = given.headerFile === undefined ? new Map<string, string>() : await readProperties(given.headerFile)
   const log = createLogger({ level: 'warn', stream: terminal.stderr })
-  const client = await openRpcClient(properties, { clock: systemClock, random: systemRandom, log })
+  const client = await openRpcClient(properties, {
+    clock: systemClock,
+    random: systemRandom,
+    log,
+    settings: { env: process.env, properties: new Map() },
+  })
   const shipment = new Shipment(client, headers)
   try {
     if (given.dirname !== undefined) await sendFolder(given.dirname, shipment, log)

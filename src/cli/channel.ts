@@ -3,6 +3,9 @@ import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Command, CommanderError } from 'commander'
+import type { FlumeChannel } from '../adopt/flume-channel.ts'
+import { AvroContainerWriter, containerSyncBytes } from '../codec/avro/container.ts'
+import { EventWriter, eventSchema } from '../codec/avro/events.ts'
 import { systemClock } from '../core/clock.ts'
 import { FlumeError } from '../core/error.ts'
 import { BatchBuilder, type EventBatch } from '../core/event-batch.ts'
@@ -12,11 +15,12 @@ import { EventLog } from '../storage/event-log.ts'
 import { realDisk } from '../storage/real-disk.ts'
 import { repairDirectory } from '../storage/repair.ts'
 import type { Damage } from '../storage/segment-log.ts'
+import { areFlumes, type FlumeGiven, importChannel, openFlume, verifyFlume } from './flume-channel.ts'
 import type { Terminal, Verb } from './verb.ts'
 
-const formats = ['json', 'text'] as const
+const formats = ['json', 'text', 'avro'] as const
 
-interface Given {
+interface Given extends FlumeGiven {
   readonly n: string
   readonly format: string
   readonly input: string | undefined
@@ -39,12 +43,16 @@ export const channel: Verb = async (argv, terminal) => {
   }
   const [what = '', ...places] = command.args
   const action = actions.get(what)
-  if (!action) throw usage(`there is no "channel ${what}"; there are ${[...actions.keys()].join(', ')}`)
-  if (places.length === 0) throw usage('no directory is given')
+  if (!action && what !== 'import') throw usage(`there is no "channel ${what}"; there are ${whats.join(', ')}`)
   const given = command.opts<Given>()
-  if (!formats.some((format) => format === given.format)) throw usage(`the format is ${formats.join(' or ')}`)
+  if (!formats.some((format) => format === given.format))
+    throw usage(`the format is ${formats.slice(0, -1).join(', ')} or ${formats.at(-1)}`)
   if (!/^[1-9]\d{0,8}$/.test(given.n)) throw usage(`-n takes a number of events, not "${given.n}"`)
-  return action(await directoriesOf(places), given, terminal)
+  const directories = await directoriesOf(places)
+  if (!action) return importChannel(directories, given, terminal)
+  if (places.length === 0) throw usage('no directory is given')
+  if (await areFlumes(directories)) return lookIntoFlume(what, directories, given, terminal)
+  return action(directories, given, terminal)
 }
 
 /** The command with its options, for parsing and for help. */
@@ -58,29 +66,83 @@ export function channelCommand(): Command {
   verify    reads every byte; 1 when something is damaged
   export    all events that are held, oldest first
   replay    puts events of an export (JSON) behind those that are held
-  repair    sets damaged records aside, each in a file of its own, so that the rest is whole`,
+  repair    sets damaged records aside, each in a file of its own, so that the rest is whole
+  import    brings in the events left in a channel of Apache Flume 1.3 to 1.11, which it leaves as it is;
+            DIR is each data directory of the new channel, which may be those of the old one
+
+inspect, peek, verify and export also look into a stopped channel of Apache Flume: DIR is then its checkpointDir and
+each of its dataDirs.`,
     )
-    .argument('<what>', [...actions.keys()].join(', '))
-    .argument('<dir...>', 'directories of the channel')
+    .argument('<what>', whats.join(', '))
+    .argument('[dir...]', 'directories of the channel')
     .exitOverride()
     .configureOutput({ writeOut: () => undefined, writeErr: () => undefined })
     .option('-n <events>', 'how many events to peek at', '10')
-    .option('--format <format>', 'of an export: json, one event a line, or text, the bodies alone', 'json')
+    .option(
+      '--format <format>',
+      'of an export: json, one event a line; text, the bodies alone; avro, a container of events',
+      'json',
+    )
     .option('-i, --input <file>', 'what to replay; standard input when left out')
+    .option<string[]>(
+      '--from <dir>',
+      "import: the old channel's checkpointDir and each of its dataDirs, one --from each",
+      (value, before) => [...before, value],
+      [],
+    )
+    .option('--dry-run', 'import: reads everything, tells what it would do, changes nothing', false)
+    .option('--append', 'import: also into a channel that holds events, behind them', false)
+    .option('--again', 'import: although these logs were imported before', false)
+    .option('--skip-damaged', 'Apache Flume: leaves out what is damaged, and tells what that is', false)
+    .option('--no-checkpoint', 'Apache Flume: reads all logs from their beginning; the checkpoint may be missing')
 }
 
 const actions: ReadonlyMap<string, Action> = new Map<string, Action>([
   ['inspect', inspect],
-  ['peek', (directories, { n }, { stdout }) => print(directories, Number(n), jsonOf, stdout)],
+  ['peek', (directories, { n }, { stdout }) => print(directories, Number(n), json, stdout)],
   ['verify', verify],
-  [
-    'export',
-    (directories, { format }, { stdout }) =>
-      print(directories, Number.POSITIVE_INFINITY, format === 'text' ? textOf : jsonOf, stdout),
-  ],
+  ['export', (directories, given, { stdout }) => print(directories, Number.POSITIVE_INFINITY, formatOf(given), stdout)],
   ['replay', replay],
   ['repair', repair],
 ])
+
+const whats = [...actions.keys(), 'import']
+
+async function lookIntoFlume(
+  what: string,
+  directories: readonly string[],
+  given: Given,
+  terminal: Terminal,
+): Promise<number> {
+  const { stdout } = terminal
+  if (what === 'replay' || what === 'repair') refuseFlume(directories)
+  const flume = await openFlume(directories, given, terminal)
+  if (what === 'inspect') stdout.write(`${flume.describe().map(escapeControls).join('\n')}\n`)
+  if (what === 'verify') return verifyFlume(flume, stdout)
+  if (what === 'peek') await printFlume(flume, Number(given.n), json, stdout)
+  if (what === 'export') await printFlume(flume, Number.POSITIVE_INFINITY, formatOf(given), stdout)
+  return flume.damaged > 0 ? 1 : 0
+}
+
+function refuseFlume(directories: readonly string[]): never {
+  throw new FlumeError(
+    'INVALID_STATE',
+    `${directories.join(', ')} is a channel of Apache Flume, and is only looked at`,
+    {
+      hint: 'flume-ts channel import brings its events into a channel of ours; Flume has a fcintegritytool of its own',
+    },
+  )
+}
+
+async function printFlume(flume: FlumeChannel, max: number, format: Format, stdout: Terminal['stdout']): Promise<void> {
+  await written(stdout, format.begin)
+  let left = max
+  for await (const batch of flume.batches()) {
+    await written(stdout, format.encode(batch.slice(0, Math.min(left, batch.count))))
+    left -= batch.count
+    if (left <= 0) break
+  }
+}
 
 /** `flume-ts tool fcintegritytool -l DIR,DIR`: Flume's name for `channel repair` (L-12). */
 export const tool: Verb = async ([name, ...argv], terminal) => {
@@ -99,7 +161,9 @@ export const tool: Verb = async ([name, ...argv], terminal) => {
   if (eventValidator !== undefined) throw usage('-e names a Java class, which cannot be run here')
   const directories = (dataDirs ?? '').split(',').filter((directory) => directory !== '')
   if (directories.length === 0) throw usage('-l names the data directories')
-  return repair(await directoriesOf(directories), { n: '1', format: 'json', input: undefined }, terminal)
+  const places = await directoriesOf(directories)
+  if (await areFlumes(places)) refuseFlume(places)
+  return repair(places, channelCommand().opts<Given>(), terminal)
 }
 
 /** The data directories: those named, or those that a checkpoint directory names. */
@@ -187,15 +251,16 @@ function describeDamage({ path, offset, bytes, events, isEnd }: Damage): string 
 function print(
   directories: readonly string[],
   max: number,
-  format: (batch: EventBatch) => string,
+  format: Format,
   stdout: Terminal['stdout'],
 ): Promise<number> {
   return opened(directories, true, async ({ log }) => {
+    await written(stdout, format.begin)
     for (let left = max; left > 0; ) {
       const slices = await log.lend(Math.min(left, 1000))
       if (slices.length === 0) break
       for (const { batch } of slices) {
-        await written(stdout, format(batch))
+        await written(stdout, format.encode(batch))
         left -= batch.count
       }
     }
@@ -204,8 +269,8 @@ function print(
 }
 
 /** A pipe takes what it can: nothing piles up here. */
-async function written(stdout: Terminal['stdout'], text: string): Promise<void> {
-  if (stdout.write(text) !== false || !('once' in stdout)) return
+async function written(stdout: Terminal['stdout'], text: string | Uint8Array): Promise<void> {
+  if (text.length === 0 || stdout.write(text) !== false || !('once' in stdout)) return
   await new Promise<void>((resolve) => (stdout as NodeJS.WriteStream).once('drain', resolve))
 }
 
@@ -218,6 +283,32 @@ function jsonOf(batch: EventBatch): string {
     lines += `${JSON.stringify(isText ? { headers, body: text } : { headers, base64: bytes.toString('base64') })}\n`
   }
   return lines
+}
+
+/** How events are written down. */
+interface Format {
+  readonly begin: string | Uint8Array
+  readonly encode: (batch: EventBatch) => string | Uint8Array
+}
+
+const json: Format = { begin: '', encode: jsonOf }
+
+function formatOf({ format }: Given): Format {
+  if (format === 'avro') return avro()
+  return format === 'text' ? { begin: '', encode: textOf } : json
+}
+
+/** A container with Flume's schema of an event, as the serializer avro_event writes it. */
+function avro(): Format {
+  const sync = Uint8Array.from({ length: containerSyncBytes }, () => Math.floor(systemRandom() * 256))
+  const container = new AvroContainerWriter({ schema: eventSchema, codec: 'null', sync })
+  return {
+    begin: container.header(),
+    encode: (batch) => {
+      const events = new EventWriter(batch)
+      return container.blocks(batch.count, (writer, index) => events.write(writer, index))
+    },
+  }
 }
 
 function textOf(batch: EventBatch): string {

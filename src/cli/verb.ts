@@ -1,6 +1,6 @@
 /** Where a verb writes and what it sees of its surroundings. */
 export interface Terminal {
-  readonly stdout: { write(text: string): unknown }
+  readonly stdout: { write(text: string | Uint8Array): unknown }
   readonly stderr: { write(text: string): unknown }
   readonly env: Readonly<Record<string, string | undefined>>
 }

@@ -28,13 +28,24 @@ export function readFlumeJson(text: string, encode?: (text: string) => Uint8Arra
   return batchOf(bodies, columnsOf(headers, list.length), encode)
 }
 
-function parse(text: string): unknown {
+function parse(given: string): unknown {
+  // A byte order mark is no part of the text.
+  const text = given.charCodeAt(0) === 0xfeff ? given.slice(1) : given
   try {
-    // A byte order mark is no part of the text.
-    return JSON.parse(text.charCodeAt(0) === 0xfeff ? text.slice(1) : text)
+    return JSON.parse(text)
   } catch (cause) {
+    const repaired = withoutControls(text)
+    if (repaired !== text) return parse(repaired)
     throw new FlumeError('INVALID_DATA', `it is no JSON: ${(cause as Error).message}`, { cause })
   }
+}
+
+/** As in Flume a string may go over several lines and hold tabs: control characters in strings, written as escapes. */
+function withoutControls(text: string): string {
+  if (!/[\u0000-\u001f]/.test(text)) return text
+  return text.replaceAll(/"(?:[^"\\]|\\[^])*"/g, (literal) =>
+    literal.replaceAll(/[\u0000-\u001f]/g, (control) => JSON.stringify(control).slice(1, -1)),
+  )
 }
 
 function addHeaders(columns: Map<string, (string | undefined)[]>, headers: unknown, index: number): void {

@@ -18,6 +18,8 @@ export type ErrorCode =
 export interface ErrorDetails {
   /** True when the same call may succeed later without anyone changing anything. */
   readonly retry?: boolean
+  /** True when whoever asked for it wants the same call tried again without a pause. */
+  readonly atOnce?: boolean
   /** What to do about it, in one sentence. */
   readonly hint?: string
   readonly cause?: unknown
@@ -27,6 +29,7 @@ export interface ErrorDetails {
 export class FlumeError extends Error {
   readonly code: ErrorCode
   readonly retry: boolean
+  readonly atOnce: boolean
   readonly hint: string | undefined
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
@@ -34,7 +37,25 @@ export class FlumeError extends Error {
     this.name = 'FlumeError'
     this.code = code
     this.retry = details.retry ?? false
+    this.atOnce = details.atOnce ?? false
     this.hint = details.hint
+  }
+}
+
+/**
+ * What a sink throws when the destination refuses events for what they are, not for the state it is in. The runner takes
+ * such events out of the way where a dead-letter channel is configured.
+ */
+export class RefusedEventsError extends FlumeError {
+  /**
+   * Places in the batch of the events that can never be delivered; nothing of the batch is taken for delivered then.
+   * Undefined: the batch was refused as a whole, perhaps for one of its events; the runner finds out by smaller batches.
+   */
+  readonly events: readonly number[] | undefined
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails & { readonly events?: readonly number[] } = {}) {
+    super(code, message, details)
+    this.events = details.events
   }
 }
 

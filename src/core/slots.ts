@@ -74,6 +74,12 @@ export class Slots {
     return true
   }
 
+  /** Takes slots out of the supply at once, those in use too: nobody gets one until as many have come back. */
+  shrinkNow(by: number): void {
+    this.#total -= by
+    this.#free -= by
+  }
+
   /** Refuses everyone who waits. */
   refuseAll(): void {
     for (const waiter of this.#waiting.splice(0)) {

@@ -210,6 +210,12 @@ export const metricTable: Readonly<Record<Kind, readonly Metric[]>> = {
     ),
     counter('EventWriteFail', 'sink.event.write.fail', 'sink_write_failures', 'Batches that failed to be written.'),
     counter('ChannelReadFail', 'sink.channel.read.fail', 'sink_channel_read_failures', 'Takes that failed.'),
+    {
+      attribute: 'DeadLetterCount',
+      prometheus: 'flume_sink_dead_letters_total',
+      type: 'counter',
+      help: 'Events that were put into the dead-letter channel; only where a sink has one.',
+    },
     timer(
       'KafkaEventSendTimer',
       'channel.kafka.event.send.time',

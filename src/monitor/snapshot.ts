@@ -10,7 +10,8 @@ export interface ComponentMetrics {
 /**
  * Why events are neither delivered nor held any more. Of a source: `interceptor` (left out by one), `no-route` (the
  * selector sent them nowhere). Of a channel: `refused-as-optional` (copies it had no room for and did not have to take,
- * P-03), `lost-at-stop` (still in memory when the agent stopped).
+ * P-03), `given-up` (the destination does not want them, and the sink is told to go on without), `lost-at-stop` (still in
+ * memory when the agent stopped), `dead-letter` (a sink set them aside: they are in its dead-letter channel).
  */
 export type DropReason = string
 

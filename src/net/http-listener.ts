@@ -1,8 +1,13 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 import type { Clock } from '../core/clock.ts'
 import { explain, FlumeError } from '../core/error.ts'
 import { escapeControls, type Logger } from '../monitor/logger.ts'
+import { StrangerLog } from './stranger-log.ts'
+import { plainWords } from './tls/acceptor.ts'
+import type { ServerTls } from './tls/server.ts'
 
 /** A request whose body is all there. */
 export interface HttpRequest {
@@ -27,6 +32,8 @@ export interface HttpListenerOptions {
   readonly log: Logger
   /** A larger body is answered 413, and the connection closed. */
   readonly bodyBytesMax: number
+  /** Speaks HTTPS. */
+  readonly tls?: ServerTls | undefined
   /** Answers before the body is read, where the method says it all. */
   refuse?(method: string): HttpAnswer | undefined
   answer(request: HttpRequest): Promise<HttpAnswer>
@@ -45,15 +52,18 @@ export class HttpListener {
   readonly #server: Server
   readonly #allBodiesBytesMax: number
   #bodiesBytes = 0
+  readonly #strangers: StrangerLog
 
   private constructor(options: HttpListenerOptions) {
     this.#options = options
+    this.#strangers = new StrangerLog(options.log, options.clock)
     this.#allBodiesBytesMax = Math.max(allBodiesBytesMin, 2 * options.bodyBytesMax)
-    this.#server = createServer(
-      { headersTimeout: requestMs / 2, requestTimeout: 2 * requestMs, noDelay: true },
-      (request, response) => void this.#serve(request, response),
-    )
+    const limits = { headersTimeout: requestMs / 2, requestTimeout: 2 * requestMs, noDelay: true }
+    const serve = (request: IncomingMessage, response: ServerResponse): void => void this.#serve(request, response)
+    const { tls } = options
+    this.#server = tls ? createSecureServer({ ...tls.options, ...limits }, serve) : createServer(limits, serve)
     this.#server.maxConnections = connectionsMax
+    if (tls) this.#watchHandshakes(tls)
   }
 
   /** Resolves once the port takes connections; rejects IO when it cannot be bound (retry: it may be free later). */
@@ -84,6 +94,20 @@ export class HttpListener {
     const timer = this.#options.clock.after(lingerAtStopMs, () => this.#server.closeAllConnections())
     await closed
     timer.cancel()
+  }
+
+  #watchHandshakes(tls: ServerTls): void {
+    this.#server.on('secureConnection', (socket: TLSSocket) => {
+      const refusal = tls.refusal(socket)
+      if (refusal === undefined) return
+      this.#strangers.warn(`closed the connection of ${socket.remoteAddress}: ${refusal}`)
+      socket.destroy()
+    })
+    this.#server.on('tlsClientError', (error: Error, socket: TLSSocket) => {
+      const who = socket.remoteAddress ?? 'somebody'
+      this.#strangers.warn(`closed the connection of ${who}: the TLS handshake failed: ${plainWords(error)}`)
+      socket.destroy()
+    })
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {

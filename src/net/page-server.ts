@@ -8,6 +8,8 @@ export interface ServedPage {
   readonly status: number
   readonly contentType: string
   readonly body: string
+  /** Further headers, such as a `Content-Security-Policy`. */
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 export interface PageServerOptions {
@@ -15,8 +17,8 @@ export interface PageServerOptions {
   /** 0 takes a free one. */
   readonly port: number
   readonly log: Logger
-  /** The page of a path (without its query); undefined answers 404. A throw answers 500. */
-  page(path: string): ServedPage | undefined
+  /** The page of a path; undefined answers 404. A throw answers 500. */
+  page(path: string, query: URLSearchParams): ServedPage | undefined
 }
 
 /** More connections than this are closed as they come. */
@@ -91,12 +93,20 @@ export class PageServer {
       response.setHeader('Connection', 'close')
     }
     if (method === 'TRACE' || method === 'OPTIONS') send(response, { status: 403, contentType: textType, body: '' })
-    else send(response, this.#find((request.url ?? '/').split('?', 1)[0] as string))
+    else send(response, this.#find(request.url ?? '/'))
   }
 
-  #find(path: string): ServedPage {
+  #find(url: string): ServedPage {
+    const mark = url.indexOf('?')
+    const path = mark < 0 ? url : url.slice(0, mark)
     try {
-      return this.#options.page(path) ?? { status: 404, contentType: textType, body: 'there is no such page\n' }
+      return (
+        this.#options.page(path, new URLSearchParams(mark < 0 ? '' : url.slice(mark))) ?? {
+          status: 404,
+          contentType: textType,
+          body: 'there is no such page\n',
+        }
+      )
     } catch (error) {
       this.#options.log.error(`the page ${path.slice(0, 100)} failed: ${explain(error)}`)
       return { status: 500, contentType: textType, body: 'the page could not be made; the log says why\n' }
@@ -106,8 +116,9 @@ export class PageServer {
 
 const textType = 'text/plain;charset=utf-8'
 
-function send(response: ServerResponse, { status, contentType, body }: ServedPage): void {
+function send(response: ServerResponse, { status, contentType, body, headers }: ServedPage): void {
   response.writeHead(status, {
+    ...headers,
     'Content-Type': contentType,
     'Content-Length': Buffer.byteLength(body),
     'Cache-Control': 'no-store',

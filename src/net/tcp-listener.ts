@@ -4,6 +4,9 @@ import { createServer, type Server, type Socket } from 'node:net'
 import type { Clock } from '../core/clock.ts'
 import { explain, FlumeError, isAbort } from '../core/error.ts'
 import type { Logger } from '../monitor/logger.ts'
+import { StrangerLog } from './stranger-log.ts'
+import { TlsAcceptor } from './tls/acceptor.ts'
+import type { ServerTls } from './tls/server.ts'
 import { SocketWire } from './wire.ts'
 
 /** A connected peer. */
@@ -20,6 +23,8 @@ export interface TcpListenerOptions {
   readonly log: Logger
   /** More connections than this are closed as they come. */
   readonly connectionsMax?: number
+  /** Speaks TLS; a connection is served once its handshake is over. */
+  readonly tls?: ServerTls | undefined
   /** Decides whether a peer may stay; a rejection means no. */
   admit?(peer: Peer): boolean | Promise<boolean>
   /**
@@ -35,8 +40,6 @@ export const connectionsMaxDefault = 10_000
 /** How long a connection that is closed here may take to deliver its last bytes, and how long when everything stops. */
 const lingerMs = 2000
 const lingerAtStopMs = 200
-/** Refused and broken connections are logged at most this often: strangers must not fill the log. */
-const strangerLogMs = 1000
 
 /** A TCP port and the sessions on it. */
 export class TcpListener {
@@ -44,15 +47,18 @@ export class TcpListener {
   readonly #server: Server
   readonly #stop = new AbortController()
   readonly #sessions = new Set<Promise<void>>()
-  #strangerLogAtMs = Number.NEGATIVE_INFINITY
-  #notLogged = 0
+  readonly #acceptor: TlsAcceptor | undefined
+  readonly #strangers: StrangerLog
 
   private constructor(options: TcpListenerOptions) {
     this.#options = options
+    this.#strangers = new StrangerLog(options.log, options.clock)
+    this.#acceptor = options.tls && new TlsAcceptor(options.tls, options.clock)
     // Every session listens to it; that is no leak.
     setMaxListeners(0, this.#stop.signal)
-    // A peer may end its side and still wait for answers.
-    this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket))
+    // A peer may end its side and still wait for answers; but a plain socket under a TLS one that is ended by one side
+    // only would never be closed.
+    this.#server = createServer({ allowHalfOpen: !options.tls }, (socket) => this.#accept(socket))
   }
 
   /** Resolves once the port takes connections; rejects IO when it cannot be bound (retry: it may be free later). */
@@ -100,14 +106,16 @@ export class TcpListener {
   }
 
   #accept(socket: Socket): void {
-    const wire = new SocketWire(socket)
+    const wire = this.#acceptor ? undefined : new SocketWire(socket)
+    if (!wire) socket.on('error', () => undefined)
     const { connectionsMax = connectionsMaxDefault } = this.#options
     if (this.#sessions.size >= connectionsMax || this.#stop.signal.aborted) {
-      this.#logStranger(`refused a connection: ${this.#sessions.size} are open`)
-      wire.destroy()
+      this.#strangers.warn(`refused a connection: ${this.#sessions.size} are open`)
+      socket.destroy()
       return
     }
-    const session = this.#run(wire, { address: plainAddress(socket.remoteAddress), port: socket.remotePort ?? 0 })
+    const peer = { address: plainAddress(socket.remoteAddress), port: socket.remotePort ?? 0 }
+    const session = this.#run(socket, wire, peer)
     this.#sessions.add(session)
     this.#options.onCount?.(this.#sessions.size)
     void session.finally(() => {
@@ -116,23 +124,32 @@ export class TcpListener {
     })
   }
 
-  async #run(wire: SocketWire, peer: Peer): Promise<void> {
-    const onStop = (): void => wire.stopReading()
+  async #run(socket: Socket, plain: SocketWire | undefined, peer: Peer): Promise<void> {
+    let wire = plain
+    let isSecuring = false
+    const onStop = (): void => wire?.stopReading()
     this.#stop.signal.addEventListener('abort', onStop, { once: true })
     try {
-      if (await this.#admits(peer)) await this.#options.serve(wire, peer, this.#stop.signal)
+      if (await this.#admits(peer)) {
+        isSecuring = this.#acceptor !== undefined
+        if (this.#acceptor) wire = await this.#acceptor.secure(socket, this.#stop.signal)
+        isSecuring = false
+        if (wire) await this.#options.serve(wire, peer, this.#stop.signal)
+      }
     } catch (error) {
-      if (!isAbort(error)) this.#logStranger(`closed the connection of ${peer.address}:${peer.port}: ${explain(error)}`)
+      const isWanted = isAbort(error) || (isSecuring && this.#stop.signal.aborted)
+      if (!isWanted) this.#strangers.warn(`closed the connection of ${peer.address}:${peer.port}: ${explain(error)}`)
     } finally {
       this.#stop.signal.removeEventListener('abort', onStop)
     }
-    await this.#hangUp(wire)
+    if (wire) await this.#hangUp(wire)
+    else if (!isSecuring) socket.destroy()
   }
 
   async #admits(peer: Peer): Promise<boolean> {
     if (!this.#options.admit) return true
     if (await this.#options.admit(peer)) return true
-    this.#logStranger(`refused a connection of ${peer.address}: not allowed`)
+    this.#strangers.warn(`refused a connection of ${peer.address}: not allowed`)
     return false
   }
 
@@ -154,17 +171,6 @@ export class TcpListener {
       )
       wire.end()
     })
-  }
-
-  #logStranger(message: string): void {
-    const nowMs = this.#options.clock.monotonic()
-    if (nowMs - this.#strangerLogAtMs < strangerLogMs) {
-      this.#notLogged++
-      return
-    }
-    this.#options.log.warn(this.#notLogged > 0 ? `${message} (${this.#notLogged} like it were not logged)` : message)
-    this.#strangerLogAtMs = nowMs
-    this.#notLogged = 0
   }
 }
 

@@ -1,12 +1,12 @@
-import type { Clock } from '../core/clock.ts'
+import type { Clock, Timer } from '../core/clock.ts'
 import { asError, FlumeError } from '../core/error.ts'
 import type { EventBatch } from '../core/event-batch.ts'
 import type { Random } from '../core/random.ts'
 import type { Disk, DiskLock } from './disk.ts'
-import { checkIdentity, prepareIdentity } from './log-identity.ts'
+import { checkIdentity, checkPlace, prepareIdentity } from './log-identity.ts'
 import { NumberSet } from './number-set.ts'
 import { decodeBatch, draftBatch, draftTaken } from './record.ts'
-import { type Damage, LogCursor, type LogReporter, SegmentLog } from './segment-log.ts'
+import { type Damage, LogCursor, type LogLimits, type LogReporter, SegmentLog } from './segment-log.ts'
 import type { FoundRecord } from './segment-scan.ts'
 import { type Slice, SliceQueue } from './slice-queue.ts'
 
@@ -21,15 +21,21 @@ export interface EventLogOptions {
   readonly segmentBytesMax: number
   readonly freeBytesMin: number
   readonly syncEach: boolean
+  /** With syncEach, what was taken is synced this many milliseconds later at the latest; sooner with a put. Left out: with the next put, or `sync`. */
+  readonly syncTakesWithinMs?: number
   /** Most bytes of the newest events that are kept in memory too, so that a quick reader needs no disk. */
   readonly memoryBytesMax: number
   /** Nothing on the disks is changed; `put` and `remove` must not be called. */
   readonly readOnly?: boolean
+  /** Events of real Flume are being brought in: its files may lie there. */
+  readonly importing?: boolean
   readonly onDamage: (damage: Damage) => void
   /** That many events which were held cannot be read any more. */
   readonly onLost: (count: number) => void
   /** There are events to lend where there were none. */
   readonly onArrival: () => void
+  /** What makes opening quick could not be written. */
+  readonly onIndexFailed?: () => void
 }
 
 export type { Slice } from './slice-queue.ts'
@@ -40,6 +46,7 @@ interface Arriving {
   state: 'waits' | 'kept' | 'failed'
 }
 
+const unlimited = (): number => Number.POSITIVE_INFINITY
 /** Bytes read from the disk ahead of the reader. */
 const readAheadBytes = 1024 * 1024
 const lockName = 'in_use.lock'
@@ -78,9 +85,12 @@ export class EventLog {
   #turn = 0
   #loading: Promise<void> | undefined
   #cursors: Merge | undefined
+  #syncTimer: Timer | undefined
+  #syncEach: boolean
 
   private constructor(options: EventLogOptions) {
     this.#options = options
+    this.#syncEach = options.syncEach
   }
 
   /** Locks the directories and reads what is there. Rejects INVALID_STATE when they are in use, or are not those of one log. */
@@ -124,11 +134,39 @@ export class EventLog {
     return this.#next
   }
 
+  /** The lowest number that an event which is kept and not lent may have; undefined when there is no such event. */
+  get oldest(): number | undefined {
+    if (this.#queue.first) return this.#queue.first.first
+    if (this.#stored > 0) return this.#readTo
+    if (this.#fresh.first) return this.#fresh.first.first
+    return this.#keptBehind > 0 ? this.#arriving.find(({ state }) => state === 'kept')?.first : undefined
+  }
+
+  /** Bytes on the disk of the events that are held: their share of the files they lie in. */
+  get heldBytes(): number {
+    let bytes = 0
+    let events = 0
+    for (const { segments } of this.#logs) {
+      for (const segment of segments) {
+        if (segment.events === 0 || segment.end <= this.#gone.floor) continue
+        bytes += segment.length
+        events += segment.events
+      }
+    }
+    return events === 0 ? 0 : Math.round(bytes * Math.min(1, this.size / events))
+  }
+
+  /** New limits; what is written from now on keeps to them. */
+  adjust(limits: LogLimits): void {
+    this.#syncEach = limits.syncEach
+    for (const log of this.#logs) log.adjust(limits)
+  }
+
   /**
-   * Keeps a batch. `kept` is called in the moment it counts. Resolves after that; rejects CHANNEL_FULL without room on
+   * Keeps a batch. `kept` is called in the moment it counts, with the number of its first event. Resolves after that; rejects CHANNEL_FULL without room on
    * the disk, IO when it cannot be written: nothing may be acknowledged then.
    */
-  put(batch: EventBatch, kept: () => void): Promise<void> {
+  put(batch: EventBatch, kept: (first: number) => void): Promise<void> {
     const { draft, stored } = draftBatch(batch)
     const log = this.#chooseLog()
     const arriving: Arriving = { first: this.#next, batch: stored, state: 'waits' }
@@ -142,7 +180,7 @@ export class EventLog {
         this.#admit()
         if (error) reject(error)
         else {
-          kept()
+          kept(arriving.first)
           resolve()
         }
         if (this.available > before) this.#options.onArrival()
@@ -150,11 +188,15 @@ export class EventLog {
     })
   }
 
-  /** The oldest events that nobody has, up to `max`; none when there are none. Rejects when the disk cannot be read. */
-  async lend(max: number): Promise<readonly Slice[]> {
+  /**
+   * The oldest events that nobody has, up to `max`; none when there are none. Of those with numbers below `below()`, which
+   * is asked in the moment they are lent, for the disk may have to be read first. Rejects when it cannot be.
+   */
+  async lend(max: number, below: () => number = unlimited): Promise<readonly Slice[]> {
     for (;;) {
-      const lent = this.#lendNow(max)
-      if (lent.length > 0 || this.#stored === 0) return lent
+      const limit = below()
+      const lent = this.#lendNow(max, limit)
+      if (lent.length > 0 || this.#stored === 0 || this.#queue.length > 0 || this.#readTo >= limit) return lent
       await this.#load()
     }
   }
@@ -165,7 +207,7 @@ export class EventLog {
     this.#queue.putBack(slices)
   }
 
-  /** Lent events are gone; `gone` is called in the moment they count no more. Resolves when that is written (a crash of the process does not bring them back; `sync` makes sure of it for the machine), or could not be: it is written with the next thing that can be. */
+  /** Lent events are gone; `gone` is called in the moment they count no more. Resolves when that is written (a crash of the process does not bring them back; for the machine it is made sure of within `syncTakesWithinMs`), or could not be: it is written with the next thing that can be. */
   remove(slices: readonly Slice[], gone: () => void): Promise<void> {
     const ranges: { from: number; to: number }[] = []
     for (const { first, batch } of slices) {
@@ -185,6 +227,7 @@ export class EventLog {
         for (const { batch } of slices) this.#lent -= batch.count
         gone()
         this.#dropConsumed()
+        this.#syncSoon()
         resolve()
       })
     })
@@ -195,6 +238,16 @@ export class EventLog {
     await Promise.all(this.#logs.map((log) => log.sync()))
   }
 
+  /** One sync for all takes of a while, so that takes need not wait for one each and puts are hardly ever held up. */
+  #syncSoon(): void {
+    const { syncTakesWithinMs, clock } = this.#options
+    if (syncTakesWithinMs === undefined || !this.#syncEach || this.#syncTimer) return
+    this.#syncTimer = clock.after(syncTakesWithinMs, () => {
+      this.#syncTimer = undefined
+      void this.sync()
+    })
+  }
+
   /** Writes down what makes the next opening quick. */
   async saveIndex(): Promise<void> {
     for (const log of this.#logs) await log.saveIndex()
@@ -202,6 +255,8 @@ export class EventLog {
 
   /** Ends the log and its locks; what waits is still written. */
   async close({ saveIndex }: { readonly saveIndex: boolean }): Promise<void> {
+    this.#syncTimer?.cancel()
+    this.#syncTimer = undefined
     await this.#loading?.catch(() => undefined)
     try {
       await Promise.all(this.#logs.map((log) => log.close({ saveIndex })))
@@ -217,8 +272,8 @@ export class EventLog {
     const all = [...new Set([...directories, ...(checkpointDirectory === undefined ? [] : [checkpointDirectory])])]
     if (!readOnly) for (const directory of all) await disk.makeDirectory(directory)
     for (const directory of all) await this.#lock(directory, readOnly)
-    if (readOnly) await checkIdentity(this.#options)
-    else await prepareIdentity(this.#options)
+    const ids = readOnly ? undefined : await prepareIdentity(this.#options)
+    if (!ids) await checkIdentity(this.#options)
     const state = () => ({ next: this.#next, gone: this.#gone })
     for (const directory of directories) {
       const { log, next, gone } = await SegmentLog.open({
@@ -226,6 +281,10 @@ export class EventLog {
         directory,
         indexDirectory: checkpointDirectory,
         state,
+        checkPlace: async () => {
+          const id = ids?.get(directory)
+          if (id !== undefined) await checkPlace(disk, directory, id)
+        },
       })
       this.#logs.push(log)
       this.#next = Math.max(this.#next, next)
@@ -296,12 +355,12 @@ export class EventLog {
 
   // ── Takes ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  #lendNow(max: number): Slice[] {
+  #lendNow(max: number, below: number): Slice[] {
     const lent: Slice[] = []
-    let room = this.#lendFrom(this.#queue, max, lent)
+    let room = this.#lendFrom(this.#queue, max, below, lent)
     if (room > 0 && this.#stored === 0) {
       const before = lent.length
-      room = this.#lendFrom(this.#fresh, room, lent)
+      room = this.#lendFrom(this.#fresh, room, below, lent)
       for (const slice of lent.slice(before)) this.#passTo(slice)
       if (this.#fresh.length === 0) this.#freshBytes = 0
     }
@@ -309,14 +368,16 @@ export class EventLog {
     return lent
   }
 
-  #lendFrom(queue: SliceQueue, max: number, lent: Slice[]): number {
+  #lendFrom(queue: SliceQueue, max: number, below: number, lent: Slice[]): number {
     let room = max
     while (room > 0) {
-      const head = queue.shift()
-      if (!head) break
-      if (head.batch.count > room) {
-        lent.push({ first: head.first, batch: head.batch.slice(0, room) })
-        queue.unshift({ first: head.first + room, batch: head.batch.slice(room) })
+      const head = queue.first
+      if (!head || head.first >= below) break
+      queue.shift()
+      const fits = Math.min(room, below - head.first)
+      if (head.batch.count > fits) {
+        lent.push({ first: head.first, batch: head.batch.slice(0, fits) })
+        queue.unshift({ first: head.first + fits, batch: head.batch.slice(fits) })
         return 0
       }
       if (queue === this.#fresh) this.#freshBytes = Math.max(0, this.#freshBytes - head.batch.body.length)

@@ -1,6 +1,7 @@
 import { FlumeError } from '../core/error.ts'
 import type { Random } from '../core/random.ts'
 import { type Disk, readWhole, writeAtomically } from './disk.ts'
+import { importCommand, readImportMark } from './import-mark.ts'
 
 /*
  * Who belongs together, so that a disk that is not mounted, or a directory of another channel, is noticed before events
@@ -35,14 +36,19 @@ export interface IdentityOptions {
   readonly random: Random
   readonly directories: readonly string[]
   readonly checkpointDirectory: string | undefined
+  /** Flume's files may lie there, and an import that was begun goes on. */
+  readonly importing?: boolean
 }
 
-/** Sees to it that these directories are those of one log, all of them; new ones join it. Rejects INVALID_STATE otherwise. */
-export async function prepareIdentity(options: IdentityOptions): Promise<void> {
-  const { disk, random, directories, checkpointDirectory } = options
+/**
+ * Sees to it that these directories are those of one log, all of them; new ones join it. Resolves to the ids of the
+ * directories, by path; rejects INVALID_STATE when they are not.
+ */
+export async function prepareIdentity(options: IdentityOptions): Promise<ReadonlyMap<string, string>> {
+  const { disk, random, directories, checkpointDirectory, importing = false } = options
   const found = new Map<string, DirectoryIdentity | undefined>()
   for (const directory of directories) {
-    await refuseFlume(disk, directory)
+    if (!importing) await refuseLeftovers(options, directory)
     found.set(directory, await read<DirectoryIdentity>(disk, `${directory}/${directoryFile}`))
   }
   const whole =
@@ -67,13 +73,25 @@ export async function prepareIdentity(options: IdentityOptions): Promise<void> {
   if (checkpointDirectory !== undefined && JSON.stringify(whole?.directories) !== JSON.stringify(ids)) {
     await write(disk, checkpointDirectory, channelFile, { format, channel, directories: ids })
   }
+  return new Map(Object.entries(ids).map(([id, directory]) => [directory, id]))
+}
+
+/** Rejects when the directory is not the one with this id any more: its disk is away, and what is written there now would be missed when it comes back. */
+export async function checkPlace(disk: Disk, directory: string, id: string): Promise<void> {
+  const identity = await read<DirectoryIdentity>(disk, `${directory}/${directoryFile}`)
+  if (identity?.directory === id) return
+  const why = identity ? `belongs to another directory` : 'is not there'
+  throw new FlumeError('IO', `${directory} is not what it was: its ${directoryFile} ${why}`, {
+    retry: true,
+    hint: 'is its disk still mounted?',
+  })
 }
 
 /** Changes nothing; rejects when the directories are not those of one log. */
-export async function checkIdentity({ disk, directories }: IdentityOptions): Promise<void> {
+export async function checkIdentity(options: IdentityOptions): Promise<void> {
+  const { disk, directories } = options
   const found = new Map<string, DirectoryIdentity | undefined>()
   for (const directory of directories) {
-    await refuseFlume(disk, directory)
     const identity = await read<DirectoryIdentity>(disk, `${directory}/${directoryFile}`)
     const names = await disk.list(directory)
     if (!identity && !names.some(({ name }) => name.endsWith('.flog'))) {
@@ -103,12 +121,25 @@ function commonChannel(
   return seen.keys().next().value
 }
 
-/** Events that real Flume left must not be passed over in silence. */
-async function refuseFlume(disk: Disk, directory: string): Promise<void> {
-  const left = (await disk.list(directory)).find(({ name, sizeBytes }) => flumeLog.test(name) && sizeBytes > 0)
+/** Events that real Flume left must not be passed over in silence, nor half of them be taken for all. */
+async function refuseLeftovers(
+  { disk, directories, checkpointDirectory }: IdentityOptions,
+  directory: string,
+): Promise<void> {
+  const mark = await readImportMark(disk, directory)
+  if (mark?.state === 'begun') {
+    throw new FlumeError('INVALID_STATE', `the import of Apache Flume's events into ${directory} was not finished`, {
+      hint: `it goes on where it was with: ${importCommand(mark.from, mark.to)}`,
+    })
+  }
+  const imported = new Map(mark?.logs.map(({ name, bytes }) => [name, bytes]))
+  const logs = (await disk.list(directory)).filter(({ name, sizeBytes }) => flumeLog.test(name) && sizeBytes > 0)
+  const left = logs.find(({ name, sizeBytes }) => imported.get(name) !== sizeBytes)
   if (!left) return
-  throw new FlumeError('INVALID_STATE', `${directory} holds files of Apache Flume, such as ${left.name}`, {
-    hint: "let Flume deliver what is in them, then move its files away, or give this channel directories of its own; Flume's format is not read",
+  const from = [...(checkpointDirectory === undefined ? [] : [checkpointDirectory]), ...directories]
+  const since = mark ? ' that were written since the import' : ''
+  throw new FlumeError('INVALID_STATE', `${directory} holds files of Apache Flume${since}, such as ${left.name}`, {
+    hint: `stop Flume, then bring in the events that are left in them with: ${importCommand(from, directories)}`,
   })
 }
 

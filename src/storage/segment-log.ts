@@ -25,7 +25,17 @@ export interface LogReporter {
   error(message: string, fields?: Readonly<Record<string, unknown>>): void
 }
 
-export interface SegmentLogOptions {
+/** What may change while the log is open. */
+export interface LogLimits {
+  /** A segment gets no longer, unless one record alone is. */
+  readonly segmentBytesMax: number
+  /** Puts are refused when less than this is left on the disk. */
+  readonly freeBytesMin: number
+  /** True: a batch is kept when it is on the medium. False: when it is written. What was taken is always noted when it is written. */
+  readonly syncEach: boolean
+}
+
+export interface SegmentLogOptions extends LogLimits {
   readonly disk: Disk
   readonly clock: Clock
   readonly random: Random
@@ -34,15 +44,13 @@ export interface SegmentLogOptions {
   readonly directory: string
   /** Where what a scan would find is kept, so that opening need not scan; undefined: always scan, and keep nothing. */
   readonly indexDirectory: string | undefined
-  /** A segment gets no longer, unless one record alone is. */
-  readonly segmentBytesMax: number
-  /** Puts are refused when less than this is left on the disk. */
-  readonly freeBytesMin: number
-  /** True: a batch is kept when it is on the medium. False: when it is written. What was taken is always noted when it is written. */
-  readonly syncEach: boolean
   readonly onDamage: (damage: Damage) => void
+  /** What makes opening quick could not be written. */
+  readonly onIndexFailed?: () => void
   /** What a new segment begins with: the next number, and everything that is gone. */
   readonly state: () => { readonly next: number; readonly gone: NumberSet }
+  /** Rejects when `directory` is not the one that was opened any more. Asked before a file is made in it. */
+  readonly checkPlace?: () => Promise<void>
 }
 
 /** A segment, as far as it may be read. */
@@ -106,6 +114,7 @@ const progressEveryMs = 2000
  */
 export class SegmentLog {
   readonly #options: SegmentLogOptions
+  #limits: LogLimits
   readonly #segments: Segment[] = []
   readonly #waiting: Waiting[] = []
   readonly #syncWaiting: (() => void)[] = []
@@ -128,6 +137,7 @@ export class SegmentLog {
 
   private constructor(options: SegmentLogOptions) {
     this.#options = options
+    this.#limits = options
   }
 
   /** Reads what is there. Nothing on the disk is changed. Rejects when it cannot be read. */
@@ -145,6 +155,13 @@ export class SegmentLog {
   /** Why this directory takes nothing at the moment; undefined when it does. */
   get problem(): string | undefined {
     return this.#problem
+  }
+
+  /** New limits for what is written from now on. */
+  adjust(limits: LogLimits): void {
+    this.#limits = limits
+    // What is free is compared with the new limit before anything else is put.
+    this.#freeCheckedMs = Number.NEGATIVE_INFINITY
   }
 
   /** Records that wait to be written. */
@@ -184,7 +201,8 @@ export class SegmentLog {
   }
 
   async #syncFile(): Promise<void> {
-    const { report, syncEach } = this.#options
+    const { report } = this.#options
+    const { syncEach } = this.#limits
     const waiting = this.#syncWaiting.splice(0)
     if (this.#isUnsynced && this.#file) {
       this.#isUnsynced = false
@@ -418,7 +436,7 @@ export class SegmentLog {
   }
 
   #nextGroup(): Waiting[] {
-    const bytesMax = Math.min(groupBytesMax, this.#options.segmentBytesMax - segmentBytesFloor)
+    const bytesMax = Math.min(groupBytesMax, this.#limits.segmentBytesMax - segmentBytesFloor)
     let bytes = 0
     let count = 0
     for (; count < this.#waiting.length && count < groupCountMax; count++) {
@@ -430,7 +448,8 @@ export class SegmentLog {
 
   /** Refuses what needs room while there is too little of it (F-06); the rest goes on, since it makes room. */
   async #refuseForRoom(group: Waiting[]): Promise<Waiting[]> {
-    const { disk, clock, freeBytesMin, directory } = this.#options
+    const { disk, clock, directory } = this.#options
+    const { freeBytesMin } = this.#limits
     let bytes = 0
     for (const { draft } of group) bytes += draft.bytes.length
     const nowMs = clock.monotonic()
@@ -455,7 +474,7 @@ export class SegmentLog {
   }
 
   async #writeGroup(group: readonly Waiting[]): Promise<void> {
-    const { segmentBytesMax, syncEach } = this.#options
+    const { segmentBytesMax, syncEach } = this.#limits
     let bytes = 0
     for (const { draft } of group) bytes += draft.bytes.length
     let segment = this.#segments.at(-1)
@@ -510,6 +529,7 @@ export class SegmentLog {
     if (this.#isUnsynced) await this.#file?.sync()
     this.#isUnsynced = false
     await this.#finishFile()
+    await this.#options.checkPlace?.()
     // Never twice, also when a file of which nothing came could not be removed.
     this.#sequence = Math.max(this.#sequence, last?.sequence ?? 0) + 1
     const sequence = this.#sequence
@@ -586,6 +606,7 @@ export class SegmentLog {
     } catch (error) {
       // It only saves time at the next start.
       report.warn(`${indexDirectory}/${name}.index cannot be written: ${asError(error).message}`)
+      this.#options.onIndexFailed?.()
     }
   }
 }

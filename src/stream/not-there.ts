@@ -2,7 +2,6 @@ import { FlumeError } from '../core/error.ts'
 import { DStream } from './dstream.ts'
 import { RDD } from './rdd/rdd.ts'
 import { SparkContext } from './spark-context.ts'
-import { StreamingContext } from './streaming-context.ts'
 
 /** What a job written for Spark may call and is not offered, with what to do instead. Typed jobs do not compile; others are told. */
 const missing: readonly {
@@ -22,30 +21,15 @@ const missing: readonly {
     type: RDD,
     names: {
       saveAsObjectFile: 'write JSON lines: map(JSON.stringify) and saveAsTextFile',
-      checkpoint: 'lineage does not grow here: leave it out, or persist()',
-      localCheckpoint: 'lineage does not grow here: leave it out, or persist()',
-      toDebugString: 'leave it out',
-      countApproxDistinct: 'use distinct().count()',
-      pipe: 'start the process in mapPartitions',
-      treeReduce: 'use reduce',
-      treeAggregate: 'use aggregate',
-      sampleByKey: 'use filter',
     },
   },
   {
     type: SparkContext,
     names: {
-      wholeTextFiles: 'read the files in mapPartitions',
-      binaryFiles: 'read the files in mapPartitions',
       objectFile: 'read JSON lines: textFile and map(JSON.parse)',
       register: 'use longAccumulator, doubleAccumulator or collectionAccumulator',
-      setCheckpointDir: 'use ssc.checkpoint(directory)',
       addSparkListener: 'use ssc.addStreamingListener',
     },
-  },
-  {
-    type: StreamingContext,
-    names: { rawSocketStream: 'use socketStream with a converter' },
   },
 ]
 
@@ -60,12 +44,3 @@ for (const { type, names } of missing) {
     Object.defineProperty(type.prototype, name, { value: refuse(`${type.name}.${name}`, hint), configurable: true })
   }
 }
-
-const kafkaHint = 'feed the job from a Flume agent with a Kafka source, or from files'
-
-/** Not there yet: every method refuses. */
-export const KafkaUtils: Readonly<Record<'createDirectStream' | 'createRDD', (...args: readonly unknown[]) => never>> =
-  {
-    createDirectStream: refuse('KafkaUtils.createDirectStream', kafkaHint),
-    createRDD: refuse('KafkaUtils.createRDD', kafkaHint),
-  }

@@ -3,8 +3,10 @@ import { type Clock, systemClock } from '../core/clock.ts'
 import { FlumeError } from '../core/error.ts'
 import { type Random, systemRandom } from '../core/random.ts'
 import { createLogger, type Logger } from '../monitor/logger.ts'
+import { makeCheckpointFolder } from './checkpoint/folder.ts'
 import { SparkConf } from './conf.ts'
 import { type FileEntry, type FileSystem, glob, locate } from './files.ts'
+import { readRecords } from './fixed-records.ts'
 import { type ContextSurroundings, currentSurroundings, launchedJob, launchLogger, shadowRole } from './launch.ts'
 import { LeveledLogger } from './log-level.ts'
 import { collectPartition, type FilePart, indexesOf, prepare } from './rdd/plan.ts'
@@ -57,6 +59,8 @@ export class SparkContext implements RddContext {
   readonly applicationId: string
   readonly version = sparkVersion
   readonly isLocal = true
+  /** Where the streaming page of the running job is; undefined while there is none. */
+  uiWebUrl: string | undefined
   readonly defaultParallelism: number
   readonly hasSetParallelism: boolean
   readonly runner: LocalRunner
@@ -65,6 +69,7 @@ export class SparkContext implements RddContext {
   readonly #conf: SparkConf
   readonly #leveled: LeveledLogger
   #rddCount = 0
+  #checkpointDir: string | undefined
   #broadcastCount = 0
   #stopped = false
   #stopActions: (() => void)[] = []
@@ -161,6 +166,51 @@ export class SparkContext implements RddContext {
       for (const entry of entries) parts.push(...textParts(files, uri, entry, this.defaultParallelism))
     }
     return new RDD<string>(this, new FilesPlan<string>(parts, readTextPart))
+  }
+
+  /** The files of a path as `textFile` takes it, each a pair of its path and its text; one partition per file. */
+  async wholeTextFiles(paths: string): Promise<RDD<[string, string]>> {
+    const files = await this.binaryFiles(paths)
+    return files.map(([path, bytes]): [string, string] => [path, Buffer.from(bytes).toString('utf8')])
+  }
+
+  /** The files of a path as `textFile` takes it, each a pair of its path and its bytes; one partition per file. */
+  async binaryFiles(paths: string): Promise<RDD<[string, Uint8Array]>> {
+    const found = await this.#locateAll(paths)
+    return this.parallelize(found, found.length).map(async ({ files, path }): Promise<[string, Uint8Array]> => {
+      const chunks: Uint8Array[] = []
+      for await (const chunk of files.read(path)) chunks.push(chunk)
+      return [path, Buffer.concat(chunks)]
+    }) as RDD<[string, Uint8Array]>
+  }
+
+  /** Records of `recordLength` bytes from the files of a path as `textFile` takes it; one that does not divide evenly fails. */
+  async binaryRecords(paths: string, recordLength: number): Promise<RDD<Uint8Array>> {
+    require_(Number.isInteger(recordLength) && recordLength > 0, 'recordLength must be a positive number of bytes')
+    const found = await this.#locateAll(paths)
+    return this.parallelize(found, found.length).mapPartitions(async function* (some) {
+      for (const { files, path } of some) yield* readRecords(files.read(path), recordLength, path)
+    })
+  }
+
+  async #locateAll(paths: string): Promise<{ readonly files: FileSystem; readonly path: string }[]> {
+    const found: { readonly files: FileSystem; readonly path: string }[] = []
+    for (const uri of paths.split(',')) {
+      const { files, path } = locate(uri)
+      const entries = await this.#inputs(files, path)
+      if (entries.length === 0) throw new FlumeError('IO', `Input path does not exist: ${uri}`)
+      for (const entry of entries) found.push({ files, path: entry.path })
+    }
+    return found
+  }
+
+  /** Where `RDD.checkpoint` saves: a local folder, in which each context makes one of its own. */
+  setCheckpointDir(directory: string): void {
+    this.#checkpointDir = `${makeCheckpointFolder(directory)}/${this.applicationId}-rdds`
+  }
+
+  getCheckpointDir(): string | undefined {
+    return this.#checkpointDir
   }
 
   async #inputs(files: FileSystem, path: string): Promise<FileEntry[]> {

@@ -10,20 +10,23 @@ import { type KeptOperator, keptOperators } from './checkpoint/operators.ts'
 import { readCheckpoints, resume } from './checkpoint/recovery.ts'
 import type { SparkConf } from './conf.ts'
 import { DStream } from './dstream.ts'
+import { readRecords } from './fixed-records.ts'
 import { callSite } from './graph/call-site.ts'
 import { type ContextState, type StreamContext, StreamGraph } from './graph/graph.ts'
 import type { InputNode, Node } from './graph/node.ts'
 import { type JobModule, launchedJob, launchSettings, shadowRole, tellStarted } from './launch.ts'
 import { TransformNode } from './op/transform.ts'
 import { UnionNode } from './op/union.ts'
+import { applicationOf } from './page/application.ts'
+import { StreamingPage } from './page/streaming-page.ts'
 import type { RDD } from './rdd/rdd.ts'
 import type { ReadPart } from './rdd/source.ts'
-import { FileNode, reading, readRecords } from './receiver/file.ts'
+import { FileNode, reading } from './receiver/file.ts'
 import { ReceiverGroup, withLimit } from './receiver/group.ts'
 import { ReceiverNode } from './receiver/node.ts'
 import { QueueNode } from './receiver/queue.ts'
 import type { Receiver } from './receiver/receiver.ts'
-import { type SocketConverter, SocketReceiver, SocketTextReceiver } from './receiver/socket.ts'
+import { RawSocketReceiver, type SocketConverter, SocketReceiver, SocketTextReceiver } from './receiver/socket.ts'
 import { JobGenerator, type Rerun } from './scheduler/job-generator.ts'
 import { isInsideJob, JobScheduler } from './scheduler/job-scheduler.ts'
 import { ListenerBus, type StreamingListener } from './scheduler/listener.ts'
@@ -79,6 +82,7 @@ interface Running {
   readonly scheduler: JobScheduler
   readonly receivers: ReceiverGroup
   readonly checkpointer: Checkpointer | undefined
+  readonly page: Promise<StreamingPage | undefined>
   readonly release: () => void
 }
 
@@ -101,12 +105,12 @@ function refuseUnsupported(conf: SparkConf): void {
   throw new FlumeError('UNSUPPORTED', `${wanted.join(', ')}: not there yet`, { hint: 'take the setting out' })
 }
 
-/** Settings that jobs carry along and that do nothing yet: a job can do without them, and should know. */
+/** Settings that jobs carry along and that do nothing: a job can do without them, and should know. */
 function warnOfIdle(conf: SparkConf, logger: Logger): void {
-  for (const key of ['spark.ui.enabled', 'spark.ui.port', 'spark.eventLog.enabled']) {
-    const wanted = conf.getOption(key)
-    if (wanted !== undefined && wanted !== 'false')
-      logger.warn(`${key} has no effect: there is no streaming page or event log yet`)
+  if (conf.getBoolean('spark.eventLog.enabled', false)) {
+    logger.warn(
+      'spark.eventLog.enabled has no effect: there is no event log; the streaming page has REST paths and gauges',
+    )
   }
 }
 
@@ -243,6 +247,7 @@ export class StreamingContext implements StreamContext {
     this.graph.checkOpen()
     const prepare = shadowRole() ? checkpointFolder : makeCheckpointFolder
     this.graph.checkpointDirectory = directory ? prepare(directory) : undefined
+    if (directory && !shadowRole()) this.sparkContext.setCheckpointDir(directory)
   }
 
   // --- inputs
@@ -264,6 +269,15 @@ export class StreamingContext implements StreamContext {
     level = StorageLevel.MEMORY_AND_DISK_SER_2,
   ): ReceiverInputDStream<T> {
     return new ReceiverInputDStream(this, new SocketReceiver<T>(host, port, converter, level), 'Socket stream')
+  }
+
+  /** Frames of a TCP connection, each 4 bytes of length (big-endian) and so many bytes: one block and one record each. */
+  rawSocketStream(
+    host: string,
+    port: number,
+    level = StorageLevel.MEMORY_AND_DISK_SER_2,
+  ): ReceiverInputDStream<Buffer> {
+    return new ReceiverInputDStream(this, new RawSocketReceiver(host, port, level), 'Raw network stream')
   }
 
   /** The lines of files that appear in a folder (or in the folders of a glob). Files must be moved in whole. */
@@ -409,11 +423,13 @@ export class StreamingContext implements StreamContext {
     this.#threads = this.#startThreads()
     active = { context: this, startedAt: callSite('start').short }
     this.#state = 'ACTIVE'
+    const page = this.#openPage()
     this.#running = {
       generator,
       scheduler,
       receivers,
       checkpointer,
+      page,
       release: this.#holdsProcess ? keepAlive() : () => undefined,
     }
     this.#bus.post((listener) => listener.onStreamingStarted?.({ time: clock.now() }))
@@ -426,6 +442,7 @@ export class StreamingContext implements StreamContext {
       tellStarted()
       logger.info(`StreamingContext started: batches of ${graph.batchMs} ms`, { name: sparkContext.appName })
       await inputs
+      await page
     }
     // A job that ends before its first batch is done goes on from its start.
     if (!this.#resumed) checkpointer?.first()
@@ -468,6 +485,31 @@ export class StreamingContext implements StreamContext {
     })
     runner.remote = threads
     return threads
+  }
+
+  /** The page on port 4040. A job that moves its clock by hand is a test: it has one where it asks for it. */
+  async #openPage(): Promise<StreamingPage | undefined> {
+    const { clock, logger } = this.sparkContext
+    const conf = this.sparkContext.getConf()
+    if (!conf.getBoolean('spark.ui.enabled', this.#holdsProcess)) return undefined
+    try {
+      const page = await StreamingPage.open({
+        application: applicationOf(this.sparkContext),
+        progress: this.progress,
+        host: conf.get('spark.driver.bindAddress', '127.0.0.1'),
+        port: conf.getInt('spark.ui.port', 4040),
+        retries: conf.getInt('spark.port.maxRetries', 16),
+        clock,
+        logger,
+      })
+      this.sparkContext.uiWebUrl = page.address
+      logger.info(`streaming page: ${page.address}/streaming/`)
+      return page
+    } catch (error) {
+      // A job is worth more than its page.
+      logger.warn(`there is no streaming page: ${explain(error)}`)
+      return undefined
+    }
   }
 
   /** B138. */
@@ -603,6 +645,8 @@ export class StreamingContext implements StreamContext {
       await this.#bus.stop()
       this.sparkContext.runner.remote = undefined
       await this.#threads?.close()
+      this.sparkContext.uiWebUrl = undefined
+      await (await running.page)?.close()
       running.release()
       this.#end()
       logger.info('StreamingContext stopped')

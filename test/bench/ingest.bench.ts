@@ -7,6 +7,13 @@ import { type Contender, type Measurement, measure, type Path } from './measure.
 /** To be measured into an HDFS of the bench's own. */
 const toHdfs: readonly Path[] = [
   { name: 'avro → memory → hdfs, batches of 1000', kind: 'avro', events: 200_000, batchSize: 1000 },
+  {
+    name: 'avro → memory → hdfs over HTTP, batches of 1000',
+    kind: 'avro',
+    events: 800_000,
+    batchSize: 1000,
+    overHttp: true,
+  },
 ]
 /** Enough for a few seconds of each agent's time. */
 const paths: readonly Path[] = [
@@ -26,6 +33,7 @@ const paths: readonly Path[] = [
     connections: 8,
   },
   { name: 'avro → file → null, batches of 1000', kind: 'avro', events: 500_000, batchSize: 1000, channel: 'file' },
+  { name: 'thrift → memory → null, batches of 100', kind: 'thrift', events: 1_000_000, batchSize: 100 },
   { name: 'syslog TCP → memory', kind: 'syslog', events: 1_000_000, batchSize: 100 },
   { name: 'HTTP JSON → memory, batches of 100', kind: 'http', events: 400_000, batchSize: 100 },
   { name: 'spooldir → memory → null, batches of 100', kind: 'spooldir', events: 1_000_000, batchSize: 100 },
@@ -67,7 +75,7 @@ if (missing === undefined && chosen.length > 0) {
     const by: Partial<Record<Contender, Measurement>> = {}
     for (const contender of contenders) {
       console.error(`bench: ${contender}: ${path.name}`)
-      by[contender] = await measure(contender, { ...path, hdfs: hdfs.uri })
+      by[contender] = await measure(contender, { ...path, hdfs })
     }
     rows.push({ path: path.name, by })
   }

@@ -4,11 +4,11 @@ import { createConnection, type Socket } from 'node:net'
 import { performance } from 'node:perf_hooks'
 
 export interface Load {
-  readonly kind: 'netcat' | 'netcat-acks' | 'avro' | 'syslog' | 'http'
+  readonly kind: 'netcat' | 'netcat-acks' | 'avro' | 'thrift' | 'syslog' | 'http'
   readonly port: number
   readonly events: number
   readonly bodyBytes: number
-  /** Events of one Avro call or HTTP request. */
+  /** Events of one Avro or Thrift call or HTTP request. */
   readonly batchSize: number
   /** Connections that share the events; one when left out. */
   readonly connections?: number
@@ -122,6 +122,7 @@ const senders: Readonly<Record<Load['kind'], (socket: Socket, load: Load) => Pro
   'netcat-acks': sendLines,
   syslog: sendLines,
   avro: sendAvro,
+  thrift: sendThrift,
   http: sendRequests,
 }
 
@@ -173,6 +174,53 @@ function sendAvro(socket: Socket, { events, bodyBytes, batchSize }: Load): Promi
   })
 }
 
+/** Calls of appendBatch in the compact protocol, framed, one after the other. */
+function sendThrift(socket: Socket, { events, bodyBytes, batchSize }: Load): Promise<number> {
+  const callOf = (count: number): Buffer => {
+    // Field 1, an empty map; field 2, the body; stop.
+    const event = Buffer.concat([
+      Buffer.from([0x1b, 0, 0x18]),
+      varint(bodyBytes),
+      Buffer.alloc(bodyBytes, 'x'),
+      Buffer.of(0),
+    ])
+    const head = Buffer.concat([Buffer.from([0x82, 0x21, 0x01, 11]), Buffer.from('appendBatch')])
+    const list = Buffer.concat([Buffer.from([0x19, 0xfc]), varint(count)])
+    const message = Buffer.concat([head, list, ...Array.from({ length: count }, () => event), Buffer.of(0)])
+    return Buffer.concat([int(message.length), message])
+  }
+  const full = callOf(batchSize)
+  return new Promise((resolve, reject) => {
+    let acknowledged = 0
+    let inFlight = 0
+    let answer: Buffer = Buffer.alloc(0)
+    const call = (): void => {
+      inFlight = Math.min(batchSize, events - acknowledged)
+      socket.write(inFlight === batchSize ? full : callOf(inFlight))
+    }
+    socket.on('data', (bytes) => {
+      answer = answer.length === 0 ? bytes : Buffer.concat([answer, bytes])
+      if (answer.length < 4 || answer.length < 4 + answer.readInt32BE(0)) return
+      const text = answer.toString('hex')
+      answer = Buffer.alloc(0)
+      // A reply whose field 0 is the status OK.
+      if (!text.endsWith('05000000')) {
+        socket.destroy(new Error(`refused: ${text}`))
+        return
+      }
+      acknowledged += inFlight
+      if (acknowledged < events) call()
+      else socket.end()
+    })
+    socket.on('error', reject)
+    socket.on('close', () => {
+      if (acknowledged < events) reject(new Error(`${acknowledged} of ${events} events were taken`))
+      else resolve(events)
+    })
+    call()
+  })
+}
+
 /** Serial (to be filled in), number of buffers, buffers with their lengths. */
 function frame(...buffers: readonly Buffer[]): Buffer {
   const parts: Buffer[] = [int(0), int(buffers.length)]
@@ -203,8 +251,13 @@ function int(value: number): Buffer {
 
 /** Avro's long, for what is not negative. */
 function long(value: number): Buffer {
+  return varint(value * 2)
+}
+
+/** A number in base 128, lowest bits first. */
+function varint(value: number): Buffer {
   const bytes: number[] = []
-  let rest = value * 2
+  let rest = value
   for (; rest > 0x7f; rest = Math.floor(rest / 128)) bytes.push((rest & 0x7f) | 0x80)
   bytes.push(rest)
   return Buffer.from(bytes)

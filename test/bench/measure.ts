@@ -25,8 +25,10 @@ export interface Path {
   /** `file`: with its defaults, an fsync for each transaction. */
   readonly channel?: 'memory' | 'file'
   readonly connections?: number
-  /** Where the events go: nowhere, or lines of text in a file of this HDFS (`hdfs://HOST:PORT`), one flush per 1000. */
-  readonly hdfs?: string | undefined
+  /** Where the events go: nowhere, or lines of text in a file of this HDFS, one flush per 1000. */
+  readonly hdfs?: { readonly uri: string; readonly httpUri: string } | undefined
+  /** Ours speaks to the name node's HTTP address; the peers keep to their own protocol. */
+  readonly overHttp?: boolean
 }
 
 export interface Measurement {
@@ -87,11 +89,13 @@ export async function measure(contender: Contender, path: Path): Promise<Measure
   }
 }
 
-function propertiesFor({ kind, batchSize, channel = 'memory', hdfs }: Path, port: number, folder: string): string {
+function propertiesFor(path: Path, port: number, folder: string): string {
+  const { kind, batchSize, channel = 'memory', hdfs, overHttp = false } = path
   const source = {
     netcat: ['type = netcat', 'bind = 127.0.0.1', `port = ${port}`, 'ack-every-event = false'],
     'netcat-acks': ['type = netcat', 'bind = 127.0.0.1', `port = ${port}`],
     avro: ['type = avro', 'bind = 127.0.0.1', `port = ${port}`],
+    thrift: ['type = thrift', 'bind = 127.0.0.1', `port = ${port}`],
     syslog: ['type = syslogtcp', 'host = 127.0.0.1', `port = ${port}`],
     http: ['type = http', 'bind = 127.0.0.1', `port = ${port}`],
     spooldir: ['type = spooldir', `spoolDir = ${folder}`, `batchSize = ${batchSize}`, 'pollDelay = 20'],
@@ -106,19 +110,21 @@ function propertiesFor({ kind, batchSize, channel = 'memory', hdfs }: Path, port
     ...(channel === 'file'
       ? [`a1.channels.c1.checkpointDir = ${folder}/checkpoint`, `a1.channels.c1.dataDirs = ${folder}/data`]
       : []),
-    // With a slow sink the source must feel it soon, or the channel's room would be measured.
-    `a1.channels.c1.capacity = ${hdfs === undefined ? 100_000 : 10_000}`,
+    // With a slow sink the source must feel it soon, or the channel's room would be measured. An append over WebHDFS takes
+    // up to half a second, and what is in it stays in the channel for so long.
+    `a1.channels.c1.capacity = ${hdfs === undefined || overHttp ? 100_000 : 10_000}`,
     'a1.channels.c1.transactionCapacity = 1000',
     'a1.channels.c1.keep-alive = 60',
     ...(hdfs === undefined
       ? ['a1.sinks.k1.type = null', 'a1.sinks.k1.batchSize = 1000', 'a1.sinks.k1.logEveryNEvents = 100000000']
       : [
           'a1.sinks.k1.type = hdfs',
-          `a1.sinks.k1.hdfs.path = ${hdfs}/bench`,
+          `a1.sinks.k1.hdfs.path = ${hdfs.uri}/bench`,
           'a1.sinks.k1.hdfs.fileType = DataStream',
           'a1.sinks.k1.hdfs.batchSize = 1000',
           ...['rollInterval', 'rollSize', 'rollCount'].map((key) => `a1.sinks.k1.hdfs.${key} = 0`),
           'a1.sinks.k1.hdfs.minBlockReplicas = 1',
+          ...(overHttp ? [`a1.sinks.k1.hdfs.webhdfs.url = ${hdfs.httpUri}`] : []),
         ]),
     'a1.sinks.k1.channel = c1',
     '',

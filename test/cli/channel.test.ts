@@ -152,7 +152,7 @@ describe('flume-ts channel', () => {
   const wrong: readonly (readonly [readonly string[], RegExp])[] = [
     [['channel'], /missing required argument 'what'/],
     [['channel', 'look', '/tmp'], /there is no "channel look"/],
-    [['channel', 'export', '--format', 'xml', '/tmp'], /the format is json or text/],
+    [['channel', 'export', '--format', 'xml', '/tmp'], /the format is json, text or avro/],
     [['channel', 'peek', '-n', 'all', '/tmp'], /-n takes a number of events/],
     [['tool', 'other'], /there is no tool "other"/],
     [['tool', 'fcintegritytool', '-l', '/tmp', '-e', 'a.B'], /names a Java class/],

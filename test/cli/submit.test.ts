@@ -100,7 +100,11 @@ export default function (ssc: StreamingContext, args: string[]): void {
     'x',
     '--y',
   )
-  assert.equal(stdout, `["mine","local[2]","from-file","from-option",["x","--y"],["x","--y"]]\n0 [ 'HELLO' ]\n`)
+  // On a slow machine the next batch has begun when the first one stops the job.
+  assert.equal(
+    stdout.replace(/(0 \[\]\n)+$/, ''),
+    `["mine","local[2]","from-file","from-option",["x","--y"],["x","--y"]]\n0 [ 'HELLO' ]\n`,
+  )
   assert.equal(code, 0)
 })
 
@@ -112,7 +116,7 @@ test("what the job's code sets wins over --conf", async () => {
   assert.equal((await outcome('submit', '--name', 'option', 'wins.ts')).stdout, 'code\n')
 })
 
-test('a graceful stop works off what was received; a second signal ends at once', async () => {
+test('a graceful stop works off what was received; a second signal ends at once (B128)', async () => {
   await job(
     'slow.ts',
     `export default function (ssc) {

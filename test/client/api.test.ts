@@ -9,6 +9,7 @@ import { type AvroAgent, avroAgent } from '../support/avro-agent.ts'
 import { freePort } from '../support/free-port.ts'
 import { RecordingLogger } from '../support/recording-logger.ts'
 import { listenRpc } from '../support/rpc.ts'
+import { listenThrift, protocols, thriftAgent } from '../support/thrift.ts'
 
 async function agents(test: TestContext, count: number): Promise<AvroAgent[]> {
   const all = await Promise.all(Array.from({ length: count }, () => avroAgent()))
@@ -296,6 +297,50 @@ describe('default_loadbalance (TestLoadBalancingRpcClient)', () => {
   })
 })
 
+describe('client.type thrift (TestThriftRpcClient)', () => {
+  for (const protocol of protocols) {
+    it(`sends single events and cut batches in the ${protocol} protocol (testOK, testMultipleThreads)`, async (test) => {
+      const agent = await thriftAgent(protocol)
+      test.after(() => agent.listener.close())
+      const place = `127.0.0.1:${agent.listener.port}`
+      const client = await createRpcClient(properties('thrift', [place], { protocol, 'batch-size': 10 }))
+      await Promise.all([
+        client.append({ headers: { host: 'a', ü: 'ö' }, body: 'grüezi' }),
+        client.appendBatch(events(25)),
+        client.append({ body: '' }),
+      ])
+      assert.deepEqual(agent.calls, [0, 10, 10, 5, 0])
+      assert.deepEqual(agent.events[0], { headers: { host: 'a', ü: 'ö' }, body: 'grüezi' })
+      assert.equal(agent.events.length, 27)
+      await client.close()
+    })
+  }
+
+  for (const status of ['FAILED', 'ERROR', 'UNKNOWN'] as const) {
+    it(`rejects ${status} and is dead afterwards (testFail)`, async (test) => {
+      const agent = await thriftAgent()
+      test.after(() => agent.listener.close())
+      const client = await createRpcClient(properties('thrift', [`127.0.0.1:${agent.listener.port}`]))
+      agent.status = status
+      await assert.rejects(client.append({ body: 'x' }), isCode('DELIVERY', new RegExp(`answered ${status}`)))
+      assert.equal(client.isActive, false)
+    })
+  }
+
+  it('rejects what the server throws, and is dead afterwards (testError)', async (test) => {
+    const fail = () => Promise.reject(new Error('it broke'))
+    const listener = await listenThrift({ calls: { append: fail, appendBatch: fail } })
+    test.after(() => listener.close())
+    const client = await createRpcClient(properties('thrift', [`127.0.0.1:${listener.port}`]))
+    await assert.rejects(client.appendBatch(events(2)), isCode('REFUSED', /it broke/))
+    assert.equal(client.isActive, false)
+  })
+
+  it('is not made when the host cannot be reached', async () => {
+    await assert.rejects(createRpcClient(properties('thrift', [`127.0.0.1:${await freePort()}`])), isCode('CONNECTION'))
+  })
+})
+
 describe('properties that are wrong', () => {
   const cases: readonly [name: string, properties: RpcClientProperties, words: RegExp][] = [
     ['no host', {}, /hosts names no host/],
@@ -311,9 +356,12 @@ describe('properties that are wrong', () => {
       properties('default_loadbalance', ['h:1']),
       /hosts default_loadbalance needs at least two hosts/,
     ],
-    ['thrift', properties('thrift', ['h:1']), /client\.type Flume's Thrift protocol is not spoken here \(use default/],
     ['a type there is not', properties('com.example.Mine', ['h:1']), /client\.type "com\.example\.Mine" is no client/],
-    ['TLS', properties('default', ['h:1'], { ssl: true }), /ssl TLS is not supported here yet/],
+    [
+      'a trust store that is not there',
+      properties('default', ['h:1'], { ssl: true, truststore: '/nowhere/trust.jks' }),
+      /truststore \/nowhere\/trust\.jks is not there/,
+    ],
     [
       'a selector there is not',
       properties('default_loadbalance', ['h:1', 'h:2'], { 'host-selector': 'com.example.Mine' }),

@@ -4,11 +4,17 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { gunzipSync } from 'node:zlib'
+import { bzip2Uncompress } from '../../src/codec/compression/bzip2.ts'
+import { readSequenceHeader } from '../../src/codec/sequence-file.ts'
 import { systemClock } from '../../src/core/clock.ts'
 import { EventBatch } from '../../src/core/event-batch.ts'
 import { startFlume } from '../peers/peers.ts'
+import { valuesOf } from '../support/avro-container.ts'
 import { freePort } from '../support/free-port.ts'
 import { hdfsSink } from '../support/hdfs-sink.ts'
+import { inflateAll } from '../support/inflate-all.ts'
+import { sequenceBlocksOf } from '../support/sequence-blocks.ts'
 
 const headers = { timestamp: '1675505167123', host: 'web1', topic: 'a/b', category: 'größe' }
 const lines = Array.from({ length: 25 }, (_, i) => `line ${i}${'.'.repeat(i)}`)
@@ -35,6 +41,42 @@ const cases: { what: string; path?: string; options: Record<string, string> }[] 
     },
   },
 ]
+
+const everything = { 'hdfs.rollCount': '0', 'hdfs.rollSize': '0', 'hdfs.rollInterval': '0' }
+for (const codec of ['gzip', 'BZip2Codec', 'org.apache.hadoop.io.compress.DefaultCodec']) {
+  cases.push({
+    what: `a stream of ${codec} (H-03, H-24)`,
+    options: { ...everything, 'hdfs.fileType': 'CompressedStream', 'hdfs.codeC': codec },
+  })
+}
+cases.push(
+  {
+    what: 'blocks of a SequenceFile (H-23)',
+    options: { ...everything, 'hdfs.codeC': 'deflate', 'hdfs.writeFormat': 'Text' },
+  },
+  { what: 'an Avro container', options: { ...everything, 'hdfs.fileType': 'DataStream', serializer: 'avro_event' } },
+  {
+    what: 'a compressed Avro container with a suffix of its own',
+    options: {
+      ...everything,
+      'hdfs.fileType': 'DataStream',
+      'hdfs.fileSuffix': '.avro',
+      serializer: 'avro_event',
+      'serializer.compressionCodec': 'snappy',
+    },
+  },
+  {
+    what: 'headers in a compressed stream with a suffix of its own',
+    options: {
+      ...everything,
+      'hdfs.fileType': 'compressedstream',
+      'hdfs.codeC': 'GZIP',
+      'hdfs.fileSuffix': '.x',
+      serializer: 'HEADER_AND_TEXT',
+      'serializer.appendNewline': 'false',
+    },
+  },
+)
 
 for (const version of ['1.9', '1.11'] as const) {
   test(`the files are those of Flume ${version}`, async (t) => {
@@ -100,10 +142,28 @@ async function filesIn(folder: string): Promise<string[]> {
   const found = paths.filter((path) => !path.endsWith('.crc')).sort()
   return Promise.all(
     found.map(async (path) => {
-      const bytes = (await readFile(path)).toString('latin1')
-      const sync = /^SEQ\x06[\s\S][\w.]{33}[\s\S][\w.]{25,34}\0{6}([\s\S]{16})/.exec(bytes)?.[1]
-      const content = sync === undefined ? bytes : bytes.replaceAll(sync, '<sync>')
+      const content = await contentOf(await readFile(path))
       return `${path.slice(folder.length).replace(/\d{13}(?=[^/]*$)/, '<n>')}: ${content}`
     }),
   )
+}
+
+/** What a file says, whatever pieces it was written in. */
+async function contentOf(file: Buffer): Promise<string> {
+  const bytes = file.toString('latin1')
+  if (bytes.startsWith('\x1f\x8b')) return gunzipSync(file).toString('latin1')
+  if (bytes.startsWith('BZh')) return bzip2Uncompress(file, 1 << 24).toString('latin1')
+  if (bytes.startsWith('\x78\x9c')) return inflateAll(file).toString('latin1')
+  if (bytes.startsWith('Obj\x01')) {
+    const { schema, codec, values } = await valuesOf(file)
+    return JSON.stringify({ schema, codec, values })
+  }
+  if (readSequenceHeader(file)?.inBlocks) {
+    const blocks = sequenceBlocksOf(file, 'Text')
+    const header = bytes.slice(0, readSequenceHeader(file)?.endBytes as number).slice(0, -16)
+    const records = blocks.flatMap(({ keys, values }) => keys.map((key, i) => `${key} ${values[i]}`))
+    return [header, ...records].join('\n')
+  }
+  const sync = /^SEQ\x06[\s\S][\w.]{33}[\s\S][\w.]{25,34}\0{6}([\s\S]{16})/.exec(bytes)?.[1]
+  return sync === undefined ? bytes : bytes.replaceAll(sync, '<sync>')
 }

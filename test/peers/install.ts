@@ -7,7 +7,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-export type PeerName = 'flume-1.9' | 'flume-1.11' | 'spark-2.4' | 'spark-3.5' | 'hadoop-3.2'
+export type PeerName = 'flume-1.9' | 'flume-1.11' | 'spark-2.4' | 'spark-3.5' | 'hadoop-3.2' | 'hadoop-3.3'
 
 interface Recipe {
   /** `group:artifact:version`. What stands here wins over what these bring along, as Maven's nearest definition does. */
@@ -39,6 +39,7 @@ const recipes: Readonly<Record<PeerName, Recipe>> = {
       'org.codehaus.jackson:jackson-core-asl:1.9.13',
       'org.codehaus.jackson:jackson-mapper-asl:1.9.13',
     ],
+    programs: ['FileChannelDriver'],
   },
   'flume-1.11': {
     artifacts: [
@@ -53,7 +54,7 @@ const recipes: Readonly<Record<PeerName, Recipe>> = {
       'org.apache.hadoop:hadoop-client:3.3.6',
       'org.slf4j:slf4j-reload4j:1.7.36',
     ],
-    programs: ['ConfigOutcomes'],
+    programs: ['ConfigOutcomes', 'FileChannelDriver'],
   },
   'spark-2.4': {
     artifacts: [
@@ -75,6 +76,18 @@ const recipes: Readonly<Record<PeerName, Recipe>> = {
     // The annotations and activation packages left the JDK with Java 11.
     artifacts: ['org.apache.hadoop:hadoop-minicluster:3.2.1', 'com.sun.activation:javax.activation:1.2.0'],
     programs: ['MiniHdfs'],
+  },
+  // Its Snappy and LZ4 need no native library, unlike those of 3.2.
+  'hadoop-3.3': {
+    artifacts: [
+      'org.apache.hadoop:hadoop-client:3.3.6',
+      'org.apache.avro:avro:1.11.0',
+      'org.apache.commons:commons-compress:1.21',
+      'org.xerial.snappy:snappy-java:1.1.8.4',
+      'org.lz4:lz4-java:1.8.0',
+      'com.github.luben:zstd-jni:1.5.0-4',
+    ],
+    programs: ['FormatFiles'],
   },
 }
 

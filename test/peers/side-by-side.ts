@@ -54,7 +54,7 @@ async function run(test: Cleanup, options: SideBySide, side: Side): Promise<stri
   await mkdir(out)
   await options.prepare?.(folder)
   const file = propertiesOf(options).replaceAll('PORT', String(port)).replaceAll('FOLDER', folder)
-  await using agent = await start(side, options.version, file, folder)
+  await using agent = await startAgent(side, options.version, file, folder)
   const text = async (): Promise<string> => {
     const names = (await readdir(out)).sort()
     return (await Promise.all(names.map((name) => readFile(join(out, name), 'latin1')))).join('')
@@ -76,7 +76,13 @@ async function run(test: Cleanup, options: SideBySide, side: Side): Promise<stri
 const attemptMs = 50
 const attemptsMax = 400
 
-async function start(side: Side, version: '1.9' | '1.11', properties: string, folder: string): Promise<RunningProcess> {
+/** Starts the agent `a1` of this configuration, theirs or ours, and resolves once it runs. */
+export async function startAgent(
+  side: Side,
+  version: '1.9' | '1.11',
+  properties: string,
+  folder: string,
+): Promise<RunningProcess> {
   if (side === 'theirs') return startFlume({ version, properties })
   const path = join(folder, 'agent.properties')
   await writeFile(path, properties)

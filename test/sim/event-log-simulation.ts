@@ -82,6 +82,8 @@ export async function simulate(seed: number, crashAt?: number): Promise<{ readon
   return { steps }
 }
 
+const syncTakesWithinMs = 20
+
 async function openLog(world: World, disk: SimulatedDisk, more: Partial<EventLogOptions> = {}): Promise<EventLog> {
   const quiet = { info: () => undefined, warn: () => undefined, error: () => undefined }
   return EventLog.open({
@@ -90,6 +92,7 @@ async function openLog(world: World, disk: SimulatedDisk, more: Partial<EventLog
     report: quiet,
     freeBytesMin: 0,
     syncEach: true,
+    syncTakesWithinMs,
     onDamage: ({ isEnd, path, offset }) => assert.ok(isEnd, `damage reported at ${offset} of ${path}`),
     onLost: (count) => assert.fail(`${count} events lost`),
     onArrival: () => undefined,
@@ -118,7 +121,7 @@ async function live(world: World, disk: SimulatedDisk, model: Model, faults: Fau
       if (random() < 0.6) await put
       else underWay.push(put)
     } else if (dice < 0.8) {
-      const slices = await borrow(log, model, 1 + Math.floor(random() * 6), disk)
+      const slices = await borrow(log, model, 1 + Math.floor(random() * 6), disk, random)
       if (slices.length > 0) lent.push(slices)
     } else if (dice < 0.95) {
       const [slices] = lent.splice(Math.floor(random() * lent.length), 1)
@@ -135,7 +138,9 @@ async function live(world: World, disk: SimulatedDisk, model: Model, faults: Fau
       if (!disk.isDead && unnoted === before) for (const id of ids) model.takes[id] = 'noted'
     } else if (dice < 0.96) await log.saveIndex()
     else if (dice < 0.97) {
-      await log.sync()
+      // Takes are synced when asked for, and by the clock.
+      if (random() < 0.5) await log.sync()
+      else await world.clock.advance(syncTakesWithinMs)
       if (!disk.isDead && log.problem === undefined) model.synced()
     } else if (dice < 0.98) {
       disk.free = disk.free === 0 ? Number.MAX_SAFE_INTEGER : 0
@@ -168,12 +173,23 @@ async function keep(log: EventLog, model: Model, count: number, random: Random):
   }
 }
 
-async function borrow(log: EventLog, model: Model, max: number, disk: SimulatedDisk): Promise<readonly Slice[]> {
+async function borrow(
+  log: EventLog,
+  model: Model,
+  max: number,
+  disk: SimulatedDisk,
+  random: Random,
+): Promise<readonly Slice[]> {
   const due = model.puts.findIndex((_, id) => model.isDue(id))
   const waiting = model.puts.indexOf('waits')
   let slices: readonly Slice[]
   try {
-    slices = await log.lend(max)
+    // Sometimes only what lies below a number, as when newer events of another place come first.
+    const below = random() < 0.3 ? (log.oldest ?? 0) + 1 + Math.floor(random() * 6) : Number.POSITIVE_INFINITY
+    slices = await log.lend(max, () => below)
+    for (const { first, batch } of slices) assert.ok(first + batch.count <= below, `below ${below}`)
+    // Numbers at the beginning may belong to puts that failed.
+    if (slices.length === 0) slices = await log.lend(max)
   } catch (error) {
     if (!disk.isDead && disk.faults.read === undefined) throw error
     return []

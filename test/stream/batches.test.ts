@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import {
   type BatchInfo,
+  InputDStream,
   Milliseconds,
   type RDD,
   Seconds,
@@ -89,6 +90,26 @@ describe('the batch clock', () => {
 })
 
 describe('one data set per stream and batch', () => {
+  test('an input has the beat of the batches, what follows a stream has its beat, and a window its own (B6, B7)', async () => {
+    await using bench = new StreamBench()
+    const input = bench.queue([1])
+    const mapped = input.map((x) => x)
+    const window = mapped.window(Seconds(4), Seconds(2))
+    const behind = window.map((x) => [x, x]).reduceByKey((a, b) => a + b)
+    assert.deepEqual(
+      [input, mapped, window, behind, behind.join(behind)].map((stream) => stream.slideDuration.milliseconds),
+      [1000, 1000, 2000, 2000, 2000],
+    )
+    const seen = bench.watch(behind)
+    void bench.ssc.start()
+    await bench.batches(5)
+    assert.deepEqual(
+      seen.map(({ timeMs }) => timeMs),
+      [2000, 4000],
+    )
+    assert.deepEqual(await window.slice(new Time(0), new Time(1999)), [], 'nothing exists at zero time')
+  })
+
   test('two children of a stream see the same RDD object (B9)', async () => {
     await using bench = new StreamBench()
     const stream = bench.queue([1]).map((x) => x)
@@ -128,6 +149,54 @@ describe('one data set per stream and batch', () => {
 })
 
 describe('jobs', () => {
+  test('the line about the total delay counts from the batch time, the delay of a BatchInfo from its submission (B44)', async () => {
+    const clock = new ManualClock(0)
+    const logger = new RecordingLogger()
+    const ssc = new StreamingContext(new SparkConf(false).setAppName('delays').setMaster('local[1]'), Seconds(1), {
+      clock,
+      logger,
+    })
+    ssc.sparkContext.setLogLevel('DEBUG')
+    const delays: (number | undefined)[][] = []
+    ssc.addStreamingListener({
+      onBatchCompleted: ({ batchInfo }) =>
+        delays.push([batchInfo.schedulingDelay, batchInfo.processingDelay, batchInfo.totalDelay]),
+    })
+    let ready: () => void = () => undefined
+    let release: () => void = () => undefined
+    const slow = ssc.queueStream([ssc.sparkContext.parallelize([1])]).transform(async (rdd) => {
+      await new Promise<void>((resolve) => (ready = resolve))
+      return rdd
+    })
+    slow.foreachRDD(() => new Promise<void>((resolve) => (release = resolve)))
+    await ssc.start()
+    await clock.advance(1000)
+    await clock.advance(300)
+    ready()
+    await settle()
+    await clock.advance(200)
+    release()
+    await settle()
+    const stopping = ssc.stop()
+    await clock.advance(20_000)
+    await stopping
+    // Generated 300 ms late, run for 200 ms.
+    assert.deepEqual(delays[0], [0, 200, 200])
+    assert.ok(
+      logger.lines.includes('debug: Total delay: 0.5 s for time 1000 ms (execution: 0.2 s)'),
+      String(logger.lines),
+    )
+  })
+
+  test('settings are read when the context is made and started; changing them later does nothing (B153)', async () => {
+    const conf = new SparkConf(false).setAppName('settings').setMaster('local[2]')
+    const ssc = new StreamingContext(conf, Seconds(1), { clock: new ManualClock(0), logger: new RecordingLogger() })
+    conf.set('spark.streaming.concurrentJobs', '7')
+    ssc.sparkContext.getConf().set('spark.streaming.blockInterval', '1ms')
+    assert.equal(ssc.sparkContext.getConf().getOption('spark.streaming.concurrentJobs'), undefined)
+    assert.equal(ssc.sparkContext.getConf().getOption('spark.streaming.blockInterval'), undefined)
+  })
+
   test('operations run in registration order, numbered among those with a job, named by their place in the job (B40)', async () => {
     await using bench = new StreamBench()
     const order: string[] = []
@@ -224,7 +293,30 @@ describe('jobs', () => {
   })
 })
 
+/** An input that never has a data set. */
+class Never extends InputDStream<number> {
+  compute(): RDD<number> | undefined {
+    return undefined
+  }
+}
+
 describe('failures', () => {
+  test('a function that throws is not tried again unless the master says so (B56)', async () => {
+    await using bench = new StreamBench({ master: 'local[2]' })
+    let calls = 0
+    bench.watch(
+      bench.queue([1]).map((x) => {
+        calls++
+        if (x > 0) throw new Error('always')
+        return x
+      }),
+    )
+    void bench.ssc.start()
+    await bench.batches(2)
+    assert.equal(calls, 1)
+    await assert.rejects(bench.ssc.awaitTermination(), /always/)
+  })
+
   test('an operation that throws fails alone: the others run, the batch completes, the next goes on (B50)', async () => {
     await using bench = new StreamBench()
     const stream = bench.queue([1], [2])
@@ -268,6 +360,27 @@ describe('failures', () => {
       build: (bench) => bench.watch(bench.queue([1], [2]).transform(() => undefined as unknown as RDD<number>)),
     },
     {
+      name: 'a union over a stream without data set (B51)',
+      message: /Could not generate RDD from a parent for unifying at time 2000 ms/,
+      build: (bench) => bench.watch(bench.queue([1], [2]).union(new Never(bench.ssc))),
+    },
+    {
+      name: 'a transformWith over a stream without data set (B52)',
+      message: /Couldn't generate RDD from parent at time 2000 ms/,
+      build: (bench) => bench.watch(bench.queue([1]).transformWith(new Never(bench.ssc), (a, b) => a.union(b))),
+    },
+    {
+      name: 'a join over a stream without data set (B10, B52)',
+      message: /Couldn't generate RDD from parent at time 2000 ms/,
+      build: (bench) =>
+        bench.watch(
+          bench
+            .queue([1])
+            .map((x) => [x, x])
+            .join(new Never(bench.ssc).map((x) => [x, x])),
+        ),
+    },
+    {
       name: 'a transform that throws (B53)',
       message: /side file is gone/,
       build: (bench) =>
@@ -297,6 +410,33 @@ describe('failures', () => {
 })
 
 describe('remembering', () => {
+  test('a batch that takes long keeps its input while later ones are done and forgotten (B32)', async () => {
+    await using bench = new StreamBench({ settings: { 'spark.streaming.concurrentJobs': '2' } })
+    let release: () => void = () => undefined
+    let late: number[] = []
+    const calls: number[] = []
+    const stream = bench.queue([1], [2], [3], [4], [5]).map((x) => {
+      calls.push(x)
+      return x
+    })
+    stream.persist()
+    stream.foreachRDD(async (rdd, time) => {
+      if (time.milliseconds > 1000) return
+      await new Promise<void>((resolve) => (release = resolve))
+      late = await rdd.collect()
+    })
+    void bench.ssc.start()
+    await bench.clock.advance(5000)
+    for (let turn = 0; bench.completed.length < 4; turn++) {
+      assert.ok(turn < 1000, 'the later batches wait for the first')
+      await settle()
+    }
+    release()
+    await bench.settled()
+    assert.deepEqual(late, [1])
+    assert.deepEqual(calls, [1])
+  })
+
   test('a stream remembers what windows over it ask for, through chains of them (B30)', async () => {
     await using bench = new StreamBench()
     const first = bench.queue<number>()
@@ -373,13 +513,15 @@ describe('the life of a context', () => {
     })
   }
 
-  test('settings of the page that is not there yet are named in a warning, unless they turn it off', () => {
+  test('an event log that is asked for, and is not there, is named in a warning', () => {
     const logger = new RecordingLogger()
-    const conf = new SparkConf(false).setAppName('page').set('spark.ui.port', '4041').set('spark.ui.enabled', 'false')
+    const conf = new SparkConf(false).setAppName('log').set('spark.eventLog.enabled', 'true')
     new StreamingContext(conf, Seconds(1), { clock: new ManualClock(), logger })
     assert.deepEqual(
       logger.lines.filter((line) => line.startsWith('warn')),
-      ['warn: spark.ui.port has no effect: there is no streaming page or event log yet'],
+      [
+        'warn: spark.eventLog.enabled has no effect: there is no event log; the streaming page has REST paths and gauges',
+      ],
     )
   })
 
@@ -497,6 +639,33 @@ describe('the life of a context', () => {
     await stopping
     assert.deepEqual(done, [1000, 2000])
   })
+
+  for (const { name, batches, build } of [
+    {
+      name: 'a batch without jobs',
+      batches: 1,
+      build: (bench: StreamBench) => bench.watch(bench.queue([1], [2]).window(Seconds(2), Seconds(2))),
+    },
+    {
+      name: 'a batch that failed',
+      batches: 2,
+      build: (bench: StreamBench) =>
+        bench.queue([1], [2]).foreachRDD(() => {
+          throw new Error('disk full')
+        }),
+    },
+  ]) {
+    test(`a graceful stop right after ${name} does not wait for it in vain (B8, B55)`, async () => {
+      await using bench = new StreamBench()
+      build(bench)
+      bench.ssc.awaitTermination().catch(() => undefined)
+      await bench.ssc.start()
+      await bench.batches(batches)
+      // Nobody moves the clock: a wait would never end.
+      await bench.ssc.stop({ graceful: true })
+      assert.equal(bench.ssc.getState(), 'STOPPED')
+    })
+  }
 
   test('transform over several streams gets their RDDs in order; none, or different slides, are refused (B51)', async () => {
     await using bench = new StreamBench()

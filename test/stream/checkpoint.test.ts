@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync, renameSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -219,6 +228,40 @@ describe('a job that is killed and started again', () => {
     assert.deepEqual(times, [1000, 1, 2000, 2, 3000, 3, 4000, 4, 5000, 5, 6000, 6])
   })
 
+  test('gives a batch that is run again the files it had, whatever lies in the folder by then (B136)', async () => {
+    await using runs = new Runs()
+    const [input, seen] = [fresh(), new Map<number, string[]>()]
+    mkdirSync(input)
+    const put = (name: string, text: string, modifiedMs: number): void => {
+      const outside = join(folder, 'moving')
+      writeFileSync(outside, text)
+      utimesSync(outside, modifiedMs / 1000, modifiedMs / 1000)
+      renameSync(outside, join(input, name))
+    }
+    let fails = true
+    const build: Build = (ssc) =>
+      ssc.textFileStream(input).foreachRDD(async (rdd, time) => {
+        if (fails && time.milliseconds === 2000) throw new Error('disk full')
+        seen.set(time.milliseconds, sorted(await rdd.collect()))
+      })
+    const ssc = await runs.start(build)
+    ssc.awaitTermination().catch(() => undefined)
+    put('a', 'one\n', 500)
+    await runs.batches(1)
+    put('b', 'two\n', 1500)
+    put('c', 'three\n', 1600)
+    await runs.batches(1)
+    await runs.crash()
+    fails = false
+    // As old as those, and not there when the batch was made.
+    put('d', 'four\n', 1700)
+    await runs.start(build)
+    await runs.batches(1)
+    assert.deepEqual(seen.get(2000), ['three', 'two'])
+    assert.deepEqual(seen.get(3000), ['four'])
+    assert.deepEqual([...seen.keys()], [1000, 2000, 3000])
+  })
+
   test('runs a batch that failed again, from the state before it (B55)', async () => {
     await using runs = new Runs()
     const seen: string[] = []
@@ -373,6 +416,25 @@ describe('the checkpoint directory', () => {
     assert.equal(names.length, 10)
     assert.ok(names.includes('checkpoint-14000') && names.includes('checkpoint-14000.bk'), String(names))
     assert.ok(!names.includes('checkpoint-9000'))
+  })
+
+  test('state is saved at its interval, and what no kept checkpoint needs is deleted (B133)', async () => {
+    await using runs = new Runs()
+    const build: Build = (ssc) =>
+      new Replay(ssc, () => ['a'])
+        .map((word) => [word, 1])
+        .updateStateByKey(sum)
+        .checkpoint(Seconds(2))
+        .print()
+    await runs.start(build)
+    const counts: number[] = []
+    for (let i = 0; i < 30; i++) {
+      await runs.batches(2)
+      const [operator] = readdirSync(join(runs.directory, 'state'))
+      counts.push(readdirSync(join(runs.directory, 'state', operator as string)).length)
+    }
+    assert.ok((counts[2] as number) > (counts[0] as number), 'each interval saves')
+    assert.ok(Math.max(...counts) <= 12, `what is not needed stays: ${counts}`)
   })
 
   test('a damaged checkpoint is passed over for the one before it; none readable fails, or starts afresh when asked (B132)', async () => {
@@ -549,6 +611,34 @@ describe('the write-ahead log', () => {
           sent[word] = (sent[word] ?? 0) + 1
           await upstream.send(word)
           if (batches > 0) await runs.batches(1)
+        }
+        await runs.crash()
+      }
+      await runs.start(counts(upstream, seen), withLog)
+      await runs.batches(1)
+      assert.deepEqual(Object.fromEntries(seen.get(runs.clock.now()) as [string, number][]), sent, `seed ${seed}`)
+    }
+  })
+
+  test('counts every word once when the kill comes in the middle of a batch, or while a checkpoint is written', async () => {
+    const turns = async (count: number): Promise<void> => {
+      for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve))
+    }
+    for (let seed = 1; seed <= 12; seed++) {
+      const random = seededRandom(seed)
+      await using runs = new Runs()
+      const upstream = new Upstream()
+      const seen = new Map<number, unknown>()
+      const sent: Record<string, number> = {}
+      for (let kills = 0; kills < 6; kills++) {
+        await runs.start(counts(upstream, seen), withLog)
+        for (let batches = 1 + Math.floor(random() * 3); batches > 0; batches--) {
+          const word = 'abc'[Math.floor(random() * 3)] as string
+          sent[word] = (sent[word] ?? 0) + 1
+          await upstream.send(word)
+          // Nobody waits for the batch: the next word comes while it runs or is written down.
+          await runs.clock.advance(1000)
+          await turns(random() * 12)
         }
         await runs.crash()
       }

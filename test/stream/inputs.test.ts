@@ -100,6 +100,24 @@ describe('file streams', () => {
     assert.deepEqual(seen[0]?.items, ['day-1/a.log', 'day-2/a.log'])
   })
 
+  test('a file of the same name in another folder is another file; one written anew is not read again (B93)', async () => {
+    const path = await folder()
+    await mkdir(join(path, 'day-1'))
+    await mkdir(join(path, 'day-2'))
+    await using bench = new StreamBench({ startMs: 100_000 })
+    const seen = bench.watch(bench.ssc.textFileStream(join(path, 'day-*')))
+    await bench.ssc.start()
+    await put(join(path, 'day-1', 'a'), 'one\n', 100_500)
+    await oneBatch(bench)
+    await put(join(path, 'day-2', 'a'), 'two\n', 101_500)
+    await put(join(path, 'day-1', 'a'), 'changed\n', 101_500)
+    await oneBatch(bench)
+    assert.deepEqual(
+      seen.map((batch) => batch.items),
+      [['one'], ['two']],
+    )
+  })
+
   test('binaryRecordsStream cuts files into records, and a torn one fails its batch (B95)', async () => {
     const path = await folder()
     await using bench = new StreamBench({ startMs: 100_000 })

@@ -241,25 +241,89 @@ describe('operations on each batch', () => {
     })
   }
 
-  test('a persisted stream runs its functions once for two operations, another one twice (B71)', async () => {
-    for (const { level, calls } of [
-      { level: StorageLevel.NONE, calls: 4 },
-      { level: StorageLevel.MEMORY_ONLY_SER, calls: 2 },
-    ]) {
+  test('functions run once per record and batch, however many read the stream; what is read by one runs when it is asked (B71)', async () => {
+    const builds: readonly { name: string; build: (bench: StreamBench, counted: DStream<number>) => void }[] = [
+      {
+        name: 'two output operations',
+        build: (bench, counted) => {
+          bench.watch(counted)
+          bench.watch(counted)
+        },
+      },
+      {
+        name: 'two streams, one of them behind a shuffle',
+        build: (bench, counted) => {
+          bench.watch(counted.map((x) => x + 1))
+          bench.watch(counted.countByValue())
+        },
+      },
+      { name: 'a stream joined with itself', build: (bench, counted) => void bench.watch(counted.union(counted)) },
+      {
+        name: 'an operation that keeps and lets go by itself',
+        build: (bench, counted) => {
+          bench.watch(counted)
+          counted.foreachRDD(async (rdd) => {
+            rdd.persist(StorageLevel.MEMORY_AND_DISK)
+            await rdd.count()
+            await rdd.count()
+          })
+        },
+      },
+    ]
+    for (const { name, build } of builds) {
       await using bench = new StreamBench()
-      let count = 0
-      const mapped = bench.queue([1, 2]).map((x) => {
-        count++
+      let calls = 0
+      const counted = bench.queue([1, 2], [3]).map((x) => {
+        calls++
         return x
       })
-      if (level.isKept) mapped.persist(level)
-      bench.watch(mapped)
-      bench.watch(mapped)
+      build(bench, counted)
       void bench.ssc.start()
-      await bench.batches(1)
-      assert.equal(count, calls)
+      await bench.batches(2)
+      assert.equal(calls, 3, name)
     }
   })
+
+  test('a stream of one reader that looks twice is computed twice, unless it is persisted (B71)', async () => {
+    for (const { level, expected } of [
+      { level: StorageLevel.NONE, expected: 4 },
+      { level: StorageLevel.MEMORY_ONLY_SER, expected: 2 },
+    ]) {
+      await using bench = new StreamBench()
+      let calls = 0
+      const counted = bench.queue([1, 2]).map((x) => {
+        calls++
+        return x
+      })
+      if (level.isKept) counted.persist(level)
+      counted.foreachRDD(async (rdd) => {
+        await rdd.count()
+        await rdd.collect()
+      })
+      void bench.ssc.start()
+      await bench.batches(1)
+      assert.equal(calls, expected)
+    }
+  })
+})
+
+test('a function of transform reads what changes between batches, every time anew (B87)', async () => {
+  await using bench = new StreamBench()
+  const blocked = new Set(['spam'])
+  const seen = bench.watch(
+    bench.queue(['a', 'spam', 'b'], ['a', 'spam', 'b']).transform(async (rdd, time) => {
+      const now = new Set(await Promise.resolve(blocked))
+      return rdd.filter((word) => !now.has(word)).map((word) => `${word}@${time.milliseconds}`)
+    }),
+  )
+  void bench.ssc.start()
+  await bench.batches(1)
+  blocked.add('a')
+  await bench.batches(1)
+  assert.deepEqual(
+    seen.map(({ items }) => items),
+    [['a@1000', 'b@1000'], ['b@2000']],
+  )
 })
 
 /** A stream whose batch holds its own time in seconds; it computes by time, as receivers do, not by being asked. */
@@ -568,6 +632,19 @@ describe('saveAsTextFiles', () => {
     assert.equal(await readFile(join(path, 'out-1000.txt', 'part-00001'), 'utf8'), '(b,2)\n(c,3)\n')
     assert.equal(await readFile(join(path, 'out-2000.txt', 'part-00000'), 'utf8'), '')
     assert.equal(await readFile(join(path, 'out-2000.txt', '_SUCCESS'), 'utf8'), '')
+  })
+
+  test('a data set without partitions leaves a folder with _SUCCESS only (B63)', async (t) => {
+    const path = await folder(t)
+    await using bench = new StreamBench()
+    bench
+      .queue(['x'])
+      .transform(() => bench.sc.emptyRDD<string>())
+      .saveAsTextFiles(join(path, 'out'))
+    void bench.ssc.start()
+    await bench.clock.advance(1000)
+    await bench.until(() => bench.completed.length === 1)
+    assert.deepEqual(await readdir(join(path, 'out-1000')), ['_SUCCESS'])
   })
 
   test('a folder that exists is written into: files of the same name are replaced, others stay (B65)', async (t) => {

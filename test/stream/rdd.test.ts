@@ -7,6 +7,7 @@ import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import {
   HashPartitioner,
+  RangePartitioner,
   type RDD,
   SparkConf,
   SparkContext,
@@ -280,7 +281,47 @@ describe('chance', () => {
     assert.ok(one.length > 500 && one.length < 700, String(one.length))
     assert.deepEqual(await numbers.sample(false, 0.3, 7).collect(), one)
     assert.notDeepEqual(await numbers.sample(false, 0.3, 8).collect(), one)
-    assert.throws(() => numbers.sample(true, 0.3), /sample with replacement is not offered/)
+  })
+
+  test('sample with replacement takes each record so many times on average, some several times', async () => {
+    const drawn = await numbers.sample(true, 1.5, 3).collect()
+    assert.ok(drawn.length > 2800 && drawn.length < 3200, String(drawn.length))
+    const times = new Map<number, number>()
+    for (const n of drawn) times.set(n, (times.get(n) ?? 0) + 1)
+    // Poisson: about 22 % never, 33 % once.
+    assert.ok(times.size > 1450 && times.size < 1650, String(times.size))
+    assert.ok([...times.values()].filter((count) => count > 1).length > 700)
+    assert.deepEqual(await numbers.sample(true, 1.5, 3).collect(), drawn)
+  })
+
+  test('sampleByKey has a fraction for each key, and none for a key that is not named', async () => {
+    const pairs = numbers.keyBy((n) => 'abc'[n % 3] as string)
+    const fractions = new Map([
+      ['a', 1],
+      ['b', 0.5],
+    ])
+    const counts = await pairs.sampleByKey(false, fractions, 5).countByKey()
+    assert.equal(counts.get('a'), 667)
+    assert.ok(Math.abs((counts.get('b') ?? 0) - 333) < 60, String(counts.get('b')))
+    assert.equal(counts.has('c'), false)
+    const many = await pairs.sampleByKey(true, new Map([['c', 3]]), 5).count()
+    assert.ok(Math.abs(many - 1998) < 150, String(many))
+  })
+
+  test('countApproxDistinct is near the number of different records', async () => {
+    for (const { records, relativeSd } of [
+      { records: 10, relativeSd: 0.05 },
+      { records: 5000, relativeSd: 0.02 },
+      { records: 200_000, relativeSd: 0.02 },
+    ]) {
+      const words = sc.parallelize(
+        Array.from({ length: records * 2 }, (_, i) => `word ${i % records}`),
+        3,
+      )
+      const estimate = await words.countApproxDistinct(relativeSd)
+      assert.ok(Math.abs(estimate - records) <= 4 * relativeSd * records, `${estimate} for ${records}`)
+    }
+    await assert.rejects(sc.parallelize([1]).countApproxDistinct(0), /accuracy \(0\) must be greater than 0.002/)
   })
 
   test('randomSplit puts every record into exactly one part', async () => {
@@ -291,6 +332,173 @@ describe('chance', () => {
     )
     const [small = []] = parts
     assert.ok(small.length > 400 && small.length < 600, String(small.length))
+  })
+})
+
+describe('what Spark has beside', () => {
+  test('pipe writes records to a process of each partition and takes its lines', async () => {
+    const lines = sc.parallelize(['b', 'a', 'd', 'c'], 2)
+    assert.deepEqual(await lines.pipe('sort').collect(), ['a', 'b', 'c', 'd'])
+    assert.deepEqual(await lines.pipe(['sh', '-c', 'read x; echo "$GREETING $x"'], { GREETING: 'hello' }).collect(), [
+      'hello b',
+      'hello d',
+    ])
+    assert.deepEqual(
+      await sc
+        .parallelize([['k', 1]], 1)
+        .pipe('cat')
+        .collect(),
+      ['(k,1)'],
+    )
+    const long = sc.parallelize(
+      Array.from({ length: 50_000 }, (_, i) => `line ${i}`),
+      1,
+    )
+    assert.deepEqual(await long.pipe('head -n 2').collect(), ['line 0', 'line 1'])
+    assert.equal(await long.pipe('cat').count(), 50_000)
+    await assert.rejects(
+      lines.pipe(['sh', '-c', 'echo no >&2; exit 3']).collect(),
+      /Subprocess exited with status 3. Command ran: sh -c/,
+    )
+    await assert.rejects(
+      lines.pipe('no-such-program-here').collect(),
+      /cannot start the command of pipe: no-such-program-here/,
+    )
+    assert.throws(() => lines.pipe('  '), /pipe needs a command/)
+  })
+
+  test('a data set that is checkpointed is read from disk from then on, by its children too', async (t) => {
+    const folder = await mkdtemp(join(tmpdir(), 'rdd-checkpoint-'))
+    t.after(() => rm(folder, { recursive: true }))
+    const own = context()
+    let calls = 0
+    const counted = own.parallelize([1, 2, 3, 4], 2).map((x) => {
+      calls++
+      return { x, at: new Date(x) }
+    })
+    assert.throws(() => counted.checkpoint(), /Checkpoint directory has not been set in the SparkContext/)
+    own.setCheckpointDir(folder)
+    counted.checkpoint()
+    assert.deepEqual([counted.isCheckpointed, counted.getCheckpointFile()], [false, undefined])
+    // The action of a child saves its parent.
+    const child = counted.map(({ x }) => x * 10)
+    assert.deepEqual(await child.collect(), [10, 20, 30, 40])
+    assert.equal(counted.isCheckpointed, true)
+    const file = counted.getCheckpointFile() as string
+    assert.deepEqual(await readdir(file), ['part-00000', 'part-00001'])
+    const callsBefore = calls
+    assert.deepEqual(
+      (await counted.collect()).map(({ x, at }) => [x, at.getTime()]),
+      [
+        [1, 1],
+        [2, 2],
+        [3, 3],
+        [4, 4],
+      ],
+    )
+    assert.equal(await child.count(), 4)
+    assert.equal(calls, callsBefore, 'nothing is computed again')
+    await writeFile(join(file, 'part-00001'), 'damaged')
+    await assert.rejects(child.collect(), /part-00001 is damaged/)
+  })
+
+  test('localCheckpoint keeps the records in the process', async () => {
+    let calls = 0
+    const counted = sc
+      .parallelize([1, 2], 2)
+      .map(() => calls++)
+      .localCheckpoint()
+    await counted.count()
+    await counted.count()
+    assert.equal(calls, 2)
+  })
+
+  test('toDebugString tells what a data set is made from', () => {
+    const words = sc.parallelize(['a'], 2).setName('words')
+    const counts = words
+      .map((word): [string, number] => [word, 1])
+      .reduceByKey((a, b) => a + b, 3)
+      .persist()
+    assert.equal(
+      counts.toDebugString().replaceAll(/\[\d+\]/g, '[n]'),
+      '(3) Combine [n] [MEMORY_ONLY]\n(2)   Wrap [n]\n(2)     Items words [n]',
+    )
+  })
+
+  test('treeReduce, treeAggregate and reduceByKeyLocally are the plain ones', async () => {
+    const numbers = sc.parallelize([1, 2, 3], 2)
+    const add = (a: number, b: number): number => a + b
+    assert.equal(await numbers.treeReduce(add), 6)
+    assert.equal(await numbers.treeAggregate(10)(add, add), await numbers.aggregate(10)(add, add))
+    assert.deepEqual(
+      await numbers.keyBy((n) => n % 2).reduceByKeyLocally(add),
+      new Map([
+        [1, 4],
+        [0, 2],
+      ]),
+    )
+  })
+
+  test('a RangePartitioner parts keys in order, about evenly', async () => {
+    const pairs = sc.parallelize(
+      Array.from({ length: 1000 }, (_, i): [number, string] => [(i * 7919) % 1000, 'x']),
+      4,
+    )
+    for (const ascending of [true, false]) {
+      const partitioner = await RangePartitioner.of(4, pairs, ascending)
+      assert.equal(partitioner.numPartitions, 4)
+      const parts = await pairs.partitionBy(partitioner).keys().glom().collect()
+      assert.ok(
+        parts.every((part) => part.length > 100),
+        String(parts.map((part) => part.length)),
+      )
+      const ranges = (ascending ? parts : parts.toReversed()).map((part) => [Math.min(...part), Math.max(...part)])
+      for (let i = 1; i < 4; i++) assert.ok((ranges[i]?.[0] ?? 0) > (ranges[i - 1]?.[1] ?? 0), JSON.stringify(ranges))
+    }
+    assert.equal((await RangePartitioner.of(5, sc.parallelize<[string, number]>([], 1))).numPartitions, 1)
+    const same = await RangePartitioner.of(
+      3,
+      sc.parallelize<[string, number]>(
+        [
+          ['a', 1],
+          ['a', 2],
+        ],
+        1,
+      ),
+    )
+    assert.ok(same.numPartitions <= 2)
+    assert.throws(() => new RangePartitioner([3, 1]), /must rise/)
+  })
+
+  test('whole files, as text and as bytes, and records of one length are read', async (t) => {
+    const folder = await mkdtemp(join(tmpdir(), 'rdd-files-'))
+    t.after(() => rm(folder, { recursive: true }))
+    await writeFile(join(folder, 'a'), 'größe\n')
+    await writeFile(join(folder, 'b'), Buffer.from([1, 2, 3, 4]))
+    assert.deepEqual(await (await sc.wholeTextFiles(join(folder, 'a'))).collect(), [[join(folder, 'a'), 'größe\n']])
+    const bytes = await sc.binaryFiles(folder)
+    assert.equal(bytes.getNumPartitions(), 2)
+    assert.deepEqual(
+      (await bytes.collect()).map(([path, content]) => [path, content.length]),
+      [
+        [join(folder, 'a'), 8],
+        [join(folder, 'b'), 4],
+      ],
+    )
+    const records = await sc.binaryRecords(join(folder, 'b'), 2)
+    assert.deepEqual(
+      (await records.collect()).map((record) => [...record]),
+      [
+        [1, 2],
+        [3, 4],
+      ],
+    )
+    await assert.rejects(
+      (await sc.binaryRecords(join(folder, 'b'), 3)).collect(),
+      /ends with 1 of the 3 bytes of a record/,
+    )
+    await assert.rejects(sc.wholeTextFiles(join(folder, 'none')), /Input path does not exist/)
+    await assert.rejects(sc.binaryRecords(folder, 0), /recordLength must be a positive number/)
   })
 })
 

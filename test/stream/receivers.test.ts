@@ -3,6 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { describe, test } from 'node:test'
 import { Receiver, type ReceiverInfo, SparkConf, StorageLevel } from '../../src/stream/api.ts'
 import { LineSplitter } from '../../src/stream/lines.ts'
+import { BlockGenerator } from '../../src/stream/receiver/block-generator.ts'
 import { PidRateEstimator } from '../../src/stream/receiver/rate-estimator.ts'
 import { RateLimiter } from '../../src/stream/receiver/rate-limiter.ts'
 import { ManualClock, settle } from '../../src/testing/manual-clock.ts'
@@ -135,6 +136,49 @@ describe('blocks', () => {
     )
   })
 
+  test('ten cut blocks may wait to be stored; then cutting waits, and with it who stores (B101)', async () => {
+    const clock = new ManualClock()
+    const stored: string[][] = []
+    let release: () => void = () => undefined
+    const generator = new BlockGenerator<string>({
+      clock,
+      limiter: new RateLimiter(clock),
+      intervalMs: 200,
+      queueMax: 10,
+      store: (items) => {
+        stored.push(items)
+        return new Promise<void>((resolve) => (release = resolve))
+      },
+      onError: (error) => assert.fail(String(error)),
+    })
+    generator.start()
+    // The first is being stored, ten wait, and the one after them stays in the buffer.
+    for (let i = 0; i < 12; i++) {
+      assert.equal(generator.push(`${i}`), undefined)
+      await clock.advance(200)
+    }
+    let taken = false
+    const pushing = generator.push('late')?.then(() => {
+      taken = true
+    })
+    await settle()
+    assert.deepEqual(stored, [['0']])
+    assert.equal(taken, false)
+    release()
+    await pushing
+    assert.equal(taken, true)
+    const stopping = generator.stop()
+    for (let i = 0; i < 12; i++) {
+      await settle()
+      release()
+    }
+    await stopping
+    assert.deepEqual(
+      stored.map((items) => items.join()),
+      ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', '10', '11', 'late'],
+    )
+  })
+
   test('storing before the context has started is an error', async () => {
     const { bench, receiver } = withReceiver()
     await using _ = bench
@@ -235,7 +279,48 @@ describe('starting and stopping receivers', () => {
   })
 })
 
+describe('the beginning and the end', () => {
+  test('receivers are started before the first batch, and one that waits to start again stays stopped (B109)', async () => {
+    const { bench, receiver } = withReceiver()
+    let startsAtFirstBatch = 0
+    bench.queue([1]).foreachRDD(() => {
+      startsAtFirstBatch = receiver.starts
+    })
+    await bench.ssc.start()
+    await bench.batches(1)
+    assert.equal(startsAtFirstBatch, 1)
+    receiver.restart('peer is gone')
+    await settle()
+    const stopping = bench.ssc.stop()
+    await bench.clock.advance(20_000)
+    await stopping
+    assert.deepEqual([receiver.starts, receiver.stops], [1, 1])
+    assert.equal(receiver.isStopped(), true)
+  })
+})
+
 describe('rates', () => {
+  test('before the first estimate the initial rate holds, capped by the greatest (B112)', async () => {
+    for (const { maxRate, first } of [
+      { maxRate: '100', first: 20 },
+      { maxRate: '5', first: 5 },
+    ]) {
+      const { bench, receiver, seen } = withReceiver({
+        'spark.streaming.backpressure.enabled': 'true',
+        'spark.streaming.backpressure.initialRate': '20',
+        'spark.streaming.receiver.maxRate': maxRate,
+      })
+      await using _ = bench
+      await bench.ssc.start()
+      await settle()
+      void (async () => {
+        for (let i = 0; i < 200; i++) await receiver.store(`${i}`)
+      })()
+      await bench.batches(1)
+      assert.equal(seen[0]?.items.length, first)
+    }
+  })
+
   test('the limiter spreads permits evenly and keeps those of one idle second (B108)', async () => {
     const clock = new ManualClock()
     const limiter = new RateLimiter(clock, 10, 20)
@@ -391,6 +476,44 @@ describe('the socket stream', () => {
       seen.flatMap((batch) => batch.items),
       [1, 2, 3],
     )
+    await server.close()
+  })
+
+  test('rawSocketStream makes a block of each frame, torn or together; one without measure ends its connection', async () => {
+    const server = await serve()
+    await using bench = new StreamBench()
+    const seen = bench.watch(bench.ssc.rawSocketStream('127.0.0.1', server.port))
+    const errors: string[] = []
+    bench.ssc.addStreamingListener({
+      onReceiverStopped: ({ receiverInfo }) =>
+        errors.push(`${receiverInfo.lastErrorMessage} ${receiverInfo.lastError}`),
+    })
+    await bench.ssc.start()
+    await bench.until(() => server.peers.length === 1)
+    const frame = (text: string): Buffer => {
+      const head = Buffer.alloc(4)
+      head.writeUInt32BE(Buffer.byteLength(text))
+      return Buffer.concat([head, Buffer.from(text)])
+    }
+    const bytes = Buffer.concat([frame('one'), frame(''), frame('three'), frame('x'.repeat(100_000))])
+    for (let at = 0; at < 12; at++) {
+      server.peers[0]?.write(bytes.subarray(at, at + 1))
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    server.peers[0]?.write(bytes.subarray(12))
+    const texts = (): string[] => seen.flatMap(({ items }) => items.map((item) => item.toString()))
+    for (let turn = 0; texts().length < 4 && turn < 200; turn++) {
+      await new Promise((resolve) => setTimeout(resolve, 2))
+      await bench.batches(1)
+    }
+    assert.deepEqual(texts(), ['one', '', 'three', 'x'.repeat(100_000)])
+    assert.equal(
+      seen.reduce((sum, { partitions }) => sum + partitions, 0),
+      4,
+    )
+    server.peers[0]?.write(Buffer.from([0xff, 0, 0, 0]))
+    await bench.until(() => errors.length === 1)
+    assert.match(errors[0] ?? '', /Error receiving data[\s\S]*a frame claims 4278190080 bytes/)
     await server.close()
   })
 

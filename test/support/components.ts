@@ -9,6 +9,7 @@ import {
   type SinkSpec,
   type SourceContext,
   type SourceSpec,
+  type Written,
 } from '../../src/agent/contract.ts'
 import { replicating } from '../../src/agent/selector/replicating.ts'
 import { textsOf } from './batches.ts'
@@ -47,6 +48,8 @@ export class RecordingSink implements Sink {
   readonly batches: number[] = []
   /** Thrown by writes while it is set. */
   failure: Error | undefined
+  /** What writes say. */
+  says: Written | undefined
   attempts = 0
   stopped = false
   /** How often `start` was called, and what it throws while it is set. */
@@ -66,15 +69,50 @@ export class RecordingSink implements Sink {
     if (this.startFailure) throw this.startFailure
   }
 
-  async write(batch: EventBatch): Promise<void> {
+  async write(batch: EventBatch): Promise<Written> {
     this.attempts++
     if (this.failure) throw this.failure
     this.written.push(...textsOf(batch))
     this.batches.push(batch.count)
+    return this.says ?? {}
   }
 
   async stop(): Promise<void> {
     this.stopped = true
+  }
+}
+
+/** A sink that takes several writes at once; each ends when the test says so. */
+export class SlowSink implements Sink {
+  readonly batchSize = 2
+  readonly overlap = 3
+  readonly written: string[] = []
+  readonly #underWay: { readonly texts: string[]; readonly end: (error?: Error) => void }[] = []
+
+  readonly spec: SinkSpec = defineSink({
+    type: 'slow',
+    aliases: [],
+    summary: 'For tests.',
+    options: {},
+    create: () => this,
+  })
+
+  /** The bodies of each write that has not ended. */
+  get underWay(): readonly (readonly string[])[] {
+    return this.#underWay.map(({ texts }) => texts)
+  }
+
+  write(batch: EventBatch): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#underWay.push({ texts: textsOf(batch), end: (error) => (error ? reject(error) : resolve()) })
+    })
+  }
+
+  /** Ends the write that has been under way for the longest time. */
+  endOldest(error?: Error): void {
+    const oldest = this.#underWay.shift()
+    if (!error) this.written.push(...(oldest?.texts ?? []))
+    oldest?.end(error)
   }
 }
 

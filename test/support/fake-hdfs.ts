@@ -154,11 +154,20 @@ export class FakeHdfs {
   }
 
   /** Puts bytes behind the open block of a file, as if a packet had arrived whose writer died. */
-  append(path: string, text: string): void {
+  append(path: string, bytes: string | Uint8Array): void {
+    this.#change(path, (data) => Buffer.concat([data, Buffer.from(bytes as Uint8Array)]))
+  }
+
+  /** Puts other bytes into the open block of a file. */
+  setBytes(path: string, bytes: Uint8Array): void {
+    this.#change(path, () => Buffer.from(bytes))
+  }
+
+  #change(path: string, change: (data: Buffer) => Buffer): void {
     const block = this.#files.get(path)?.blocks.at(-1)
     for (const { replicas } of block?.nodes ?? []) {
       const replica = replicas.get((block as FakeBlock).id) as Replica
-      replica.data = Buffer.concat([replica.data.subarray(0, replica.length), Buffer.from(text)])
+      replica.data = change(replica.data.subarray(0, replica.length))
       replica.length = replica.data.length
     }
   }

@@ -1,11 +1,10 @@
-import type { Serializer, Sink, SinkContext } from '../../src/agent/contract.ts'
-import { headerAndText } from '../../src/agent/serializer/header-and-text.ts'
-import { text } from '../../src/agent/serializer/text.ts'
+import type { Sink, SinkContext } from '../../src/agent/contract.ts'
 import { hdfs } from '../../src/agent/sink/hdfs/index.ts'
 import type { Clock } from '../../src/core/clock.ts'
 import { seededRandom } from '../../src/core/random.ts'
 import { SinkCounters } from '../../src/monitor/counters.ts'
 import { type Logger, silentLogger } from '../../src/monitor/logger.ts'
+import { readOptions } from './read-options.ts'
 
 export interface HdfsSinkSettings {
   readonly clock: Clock
@@ -29,28 +28,10 @@ export function sinkContext({ clock, log = silentLogger, mounts, env = {}, count
 
 /** Options of the HDFS sink as the configuration would read them from texts. */
 export function hdfsOptions(texts: Readonly<Record<string, string>>): Record<string, unknown> {
-  const values: Record<string, unknown> = {}
-  for (const [name, option] of Object.entries(hdfs.options)) {
-    if (name === 'serializer') continue
-    const given = texts[name]
-    if (given === undefined) {
-      values[name] = option.default
-      continue
-    }
-    const reading = option.read(given)
-    if ('problem' in reading) throw new Error(`${name} ${reading.problem}`)
-    values[name] = reading.value
-  }
   for (const name of Object.keys(texts)) {
-    if (name !== 'serializer' && !(name in hdfs.options)) throw new Error(`there is no option ${name}`)
+    if (!name.startsWith('serializer.') && !(name in hdfs.options)) throw new Error(`there is no option ${name}`)
   }
-  const spec = texts.serializer === 'header_and_text' ? headerAndText : text
-  values.serializer = {
-    type: spec.type,
-    create: (context: { readonly log: Logger }) =>
-      (spec.create as (options: object, context: object) => Serializer)({ appendNewline: true }, context),
-  }
-  return values
+  return readOptions(hdfs, texts)
 }
 
 /** An HDFS sink with the given options. */

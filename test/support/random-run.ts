@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { memory } from '../../src/agent/channel/memory.ts'
-import type { AgentModel, SinkGroupModel, SinkModel, SourceModel } from '../../src/agent/config/model.ts'
+import { SpillableChannel, spillable } from '../../src/agent/channel/spillable/index.ts'
+import type { AgentModel, ChannelModel, SinkGroupModel, SinkModel, SourceModel } from '../../src/agent/config/model.ts'
 import {
+  type Channel,
+  type ChannelSpec,
   defineInterceptor,
   defineSelector,
   defineSink,
@@ -23,8 +26,10 @@ import { type Random, seededRandom } from '../../src/core/random.ts'
 import { silentLogger } from '../../src/monitor/logger.ts'
 import { ManualClock, settle } from '../../src/testing/manual-clock.ts'
 import { bodies, textsOf } from './batches.ts'
+import { channelContext } from './channel-context.ts'
 import { imbalanceOf } from './imbalance.ts'
 import { readOptions } from './read-options.ts'
+import { SimulatedDisk } from './simulated-disk.ts'
 
 /** What one run did, so that a test can tell that it was not idle. */
 export interface RunFigures {
@@ -32,6 +37,8 @@ export interface RunFigures {
   readonly refused: number
   readonly reloads: Readonly<Record<string, number>>
   readonly readings: number
+  /** Events that were found on a disk after the stop. */
+  readonly leftOnDisk: number
 }
 
 /**
@@ -82,13 +89,22 @@ class World {
   #delivered = 0
   #refused = 0
   #readings = 0
+  #leftOnDisk = 0
+  /** What each channel's disk holds stays there, whatever becomes of the channel. */
+  readonly #disks = new Map<string, SimulatedDisk>()
 
   constructor(seed: number) {
     this.#random = seededRandom(seed)
   }
 
   get figures(): RunFigures {
-    return { delivered: this.#delivered, refused: this.#refused, reloads: this.#reloads, readings: this.#readings }
+    return {
+      delivered: this.#delivered,
+      refused: this.#refused,
+      reloads: this.#reloads,
+      readings: this.#readings,
+      leftOnDisk: this.#leftOnDisk,
+    }
   }
 
   async run(steps: number, reloadShare: number): Promise<void> {
@@ -117,6 +133,7 @@ class World {
     const stopped = this.#agent.stop()
     await this.#moving(Promise.all([stopped, ...this.#underWay]), false)
     this.#read()
+    for (const name of this.#disks.keys()) await this.#takeFromDisk(name)
     this.#compare()
   }
 
@@ -172,6 +189,26 @@ class World {
     const found = map.get(key) ?? new Set<string>()
     map.set(key, found)
     return found
+  }
+
+  /** What a channel's disk holds is not lost: the next agent delivers it. */
+  async #takeFromDisk(name: string): Promise<void> {
+    const channel = this.#spillableOn(name, readOptions(spillable, { overflowTimeout: '0' }))
+    await channel.start?.()
+    while (channel.size > 0) {
+      await channel.take(100, async (batch) => {
+        this.#leftOnDisk += batch.count
+        this.#note(name, batch)
+      })
+    }
+    await channel.stop?.()
+  }
+
+  #spillableOn(name: string, options: object, context = channelContext(this.#clock)): Channel {
+    const disk = this.#disks.get(name) ?? new SimulatedDisk(this.#random)
+    this.#disks.set(name, disk)
+    const given = { ...options, dataDirs: '/data' } as ConstructorParameters<typeof SpillableChannel>[0]
+    return new SpillableChannel(given, context, disk)
   }
 
   /** Every acknowledged event that had to be kept was written by some sink, and none twice without a reason. */
@@ -240,21 +277,38 @@ class World {
     }
     return {
       name: 'a1',
-      channels: channels.map((name) => {
-        const version = this.#versions.get(name) ?? 0
-        const transactionCapacity = 10 + (version % 3)
-        return {
-          name,
-          // A type of its own every fourth time: such a channel is not adjusted, it is made anew.
-          spec: version % 4 === 3 ? otherMemory : memory,
-          fingerprint: `${name} ${version}`,
-          options: { ...readOptions(memory), capacity: 20 + 5 * (version % 3), transactionCapacity },
-        }
-      }),
+      channels: channels.map((name) => this.#channelModel(name)),
       sources: sources.map((name, i) => this.#sourceModel(name, i === 0 ? channels : channels.slice(0, 2))),
       sinks,
       groups,
     }
+  }
+
+  #channelModel(name: string): ChannelModel {
+    const version = this.#versions.get(name) ?? 0
+    const transactionCapacity = 10 + (version % 3)
+    const limits = { ...readOptions(memory), capacity: 20 + 5 * (version % 3), transactionCapacity }
+    const model = { name, fingerprint: `${name} ${version}` }
+    if (name !== 'c2' || version % 5 === 4) {
+      // A type of its own every fourth time: such a channel is not adjusted, it is made anew.
+      return { ...model, spec: version % 4 === 3 ? otherMemory : memory, options: limits }
+    }
+    const options = {
+      ...readOptions(spillable, {
+        memoryCapacity: String(9 + (version % 3)),
+        overflowCapacity: String(20 + 5 * (version % 3)),
+        overflowTimeout: String(version % 3),
+        // Another directory every third time: such a channel is made anew, too.
+        dataDirs: `/${version % 3 === 2}`,
+      }),
+      transactionCapacity,
+    }
+    return { ...model, spec: this.#spillable, options }
+  }
+
+  readonly #spillable: ChannelSpec = {
+    ...(spillable as ChannelSpec),
+    create: (options, context) => this.#spillableOn(context.name, options, context),
   }
 
   #sourceModel(name: string, channels: readonly string[]): SourceModel {
@@ -336,6 +390,10 @@ class World {
       for (const text of textsOf(batch)) this.#gaveBack.add(text)
       throw new FlumeError('IO', 'not now', { retry: this.#random() < 0.5 })
     }
+    this.#note(channel, batch)
+  }
+
+  #note(channel: string, batch: EventBatch): void {
     const texts = this.#written.get(channel) ?? new Map<string, number>()
     this.#written.set(channel, texts)
     for (const text of textsOf(batch)) texts.set(text, (texts.get(text) ?? 0) + 1)

@@ -29,7 +29,9 @@ function read(option: Option<unknown>, name: string, text: string | undefined): 
 
 function nestedOf(option: NestedOption<unknown, unknown>, name: string, texts: Readonly<Record<string, string>>) {
   const type = texts[name] ?? option.defaultType
-  const spec = components.find((known) => known.kind === option.component && known.type === type.toLowerCase())
+  const spec = components.find(
+    (known) => known.kind === option.component && known.type.toLowerCase() === type.toLowerCase(),
+  )
   if (!spec) throw new Error(`no ${option.component} is called ${type}`)
   const below = Object.entries(texts).flatMap(([key, text]) =>
     key.startsWith(`${name}.`) ? [[key.slice(name.length + 1), text] as const] : [],

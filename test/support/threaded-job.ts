@@ -3,7 +3,16 @@ import { appendFileSync, existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { isMainThread, threadId } from 'node:worker_threads'
-import { type DStream, type RDD, Seconds, type StreamingContext } from '../../src/stream/api.ts'
+import {
+  ConsumerStrategies,
+  type DStream,
+  LocationStrategies,
+  type RDD,
+  Seconds,
+  type StreamingContext,
+} from '../../src/stream/api.ts'
+import { kafkaUtilsOver } from '../../src/stream/kafka.ts'
+import { FakeKafka } from './fake-kafka.ts'
 
 /** What output operations saw; filled in the job's own thread only. */
 export const seen: unknown[] = []
@@ -170,6 +179,21 @@ const jobs: Readonly<Record<string, (ssc: StreamingContext, folder: string) => v
         return rdd.count().then(() => undefined)
       })
     given.map(() => born > 2).print()
+  },
+  kafka(ssc) {
+    // Each thread has a cluster of its own, with the same records in it.
+    const kafka = new FakeKafka().createTopic('t', 2)
+    kafka.put('t', 0, ['a', 'b'])
+    kafka.put('t', 1, ['c'])
+    const strategy = ConsumerStrategies.Subscribe<string, string>(['t'], {
+      'bootstrap.servers': 'b:9092',
+      'group.id': 'g',
+      'key.deserializer': 'StringDeserializer',
+      'value.deserializer': 'StringDeserializer',
+      'auto.offset.reset': 'earliest',
+    })
+    const direct = kafkaUtilsOver(kafka.connect).createDirectStream(ssc, LocationStrategies.PreferConsistent, strategy)
+    out(direct.map(({ partition, offset, value }) => [partition, offset, value, isMainThread]))
   },
   'two that meet'(ssc, folder) {
     // What a module does when it is loaded is done in every thread.

@@ -1,4 +1,5 @@
 import { getHeapStatistics } from 'node:v8'
+import { bytesPerSlot, slotsForBodies, slotsWithin } from '../../core/body-slots.ts'
 import { Slots } from '../../core/slots.ts'
 import { bytes, count, type Options, seconds } from '../../spec/option.ts'
 import { type Channel, type ChannelContext, defineChannel, EventBatch, FlumeError } from '../contract.ts'
@@ -18,7 +19,7 @@ const options = {
     doc: 'Share of byteCapacity kept back for headers and bookkeeping.',
   }),
 }
-type MemoryOptions = Options<typeof options>
+export type MemoryOptions = Options<typeof options>
 
 export const memory = defineChannel({
   type: 'memory',
@@ -41,10 +42,10 @@ export const memory = defineChannel({
   create: (options, context) => new MemoryChannel(options, context),
 })
 
-/** Flume accounts bodies in slots of 100 bytes; an empty body takes one (MC-05). */
-const bytesPerSlot = 100
 /** Flume's default is 80 % of the JVM's heap. */
 const heapShare = 0.8
+/** Most events that are handed over at once. */
+const moveCount = 500
 
 /** Events that were committed together, or the rest of them; `first` is the number of the first one since the channel was made. */
 interface Segment {
@@ -62,8 +63,9 @@ interface Taker {
  * Invariants: segments are in order of `first` and never overlap; an event is in the queue, or lent to exactly one
  * take, or gone; its slot is free again only when it is gone, so that a rollback always fits (MC-07).
  */
-class MemoryChannel implements Channel {
+export class MemoryChannel implements Channel {
   readonly #context: ChannelContext
+  readonly #slotBytes: number
   readonly #queue = new Deque()
   readonly #takers: Taker[] = []
   readonly #eventSlots: Slots
@@ -73,15 +75,19 @@ class MemoryChannel implements Channel {
   #bufferPercentage: number
   #nextNumber = 0
   #lentCount = 0
+  /** The first number of each take under way. */
+  readonly #lentFrom = new Set<number>()
   #closed = false
 
-  constructor(options: MemoryOptions, context: ChannelContext) {
+  /** `slotBytes`: what bodies are accounted in. */
+  constructor(options: MemoryOptions, context: ChannelContext, slotBytes = bytesPerSlot) {
     this.#context = context
+    this.#slotBytes = slotBytes
     this.#keepAliveMs = options['keep-alive'] * 1000
     this.#transactionCapacity = options.transactionCapacity
     this.#bufferPercentage = options.byteCapacityBufferPercentage
     this.#eventSlots = new Slots(options.capacity, context.clock)
-    this.#byteSlots = new Slots(byteSlotsOf(options), context.clock)
+    this.#byteSlots = new Slots(byteSlotsOf(options, slotBytes), context.clock)
   }
 
   get transactionCapacity(): number {
@@ -114,10 +120,58 @@ class MemoryChannel implements Channel {
       )
     }
     await this.#reserve(batch)
-    this.#queue.push({ first: this.#nextNumber, batch: batch.compact() })
-    this.#nextNumber += batch.count
-    this.#context.counters.eventPutSuccess += batch.count
-    this.#takers.shift()?.wake()
+    this.#keep(batch)
+  }
+
+  /** Puts a batch if there is room at this moment, with the number of its first event for `kept`; false: there is none. Attempts are not counted. */
+  putNow(batch: EventBatch, kept: (first: number) => void): boolean {
+    if (this.#closed) throw closed()
+    const byteSlots = slotsForBodies(batch, this.#slotBytes)
+    if (this.#byteSlots.available < byteSlots || this.#eventSlots.available < batch.count) return false
+    void this.#byteSlots.acquire(byteSlots, 0)
+    void this.#eventSlots.acquire(batch.count, 0)
+    kept(this.#nextNumber)
+    this.#keep(batch)
+    return true
+  }
+
+  /** Whether the empty channel would have room for a batch. */
+  couldHold(batch: EventBatch): boolean {
+    return batch.count <= this.#eventSlots.total && slotsForBodies(batch, this.#slotBytes) <= this.#byteSlots.total
+  }
+
+  /** The number of the oldest event that could be lent; undefined when there is none. Numbers grow with each put. */
+  get oldest(): number | undefined {
+    return this.#queue.first?.first
+  }
+
+  /** Events with lower numbers are gone for good. */
+  get floor(): number {
+    let floor = this.oldest ?? this.#nextNumber
+    for (const first of this.#lentFrom) floor = Math.min(floor, first)
+    return floor
+  }
+
+  /** Free bytes of bodies. */
+  get byteRoom(): number {
+    return this.#byteSlots.available * this.#slotBytes
+  }
+
+  /** Hands over everything that is not lent, oldest first, without counting it as taken. Rejects as `to` does; what was not handed over stays. */
+  async moveAll(to: (batch: EventBatch) => Promise<void>): Promise<void> {
+    for (let segments = this.#lend(moveCount); segments.length > 0; segments = this.#lend(moveCount)) {
+      const batch = EventBatch.concat(segments.map((segment) => segment.batch))
+      this.#lentCount += batch.count
+      try {
+        await to(batch)
+        this.#release(batch)
+      } catch (error) {
+        this.#queue.putBack(segments)
+        throw error
+      } finally {
+        this.#lentCount -= batch.count
+      }
+    }
   }
 
   async take<T>(max: number, use: (batch: EventBatch) => Promise<T>, signal?: AbortSignal): Promise<T | undefined> {
@@ -130,22 +184,22 @@ class MemoryChannel implements Channel {
       if (this.#closed || signal?.aborted || leftMs <= 0) return undefined
       await this.#eventArrives(leftMs, signal)
     }
-    const segments = this.#lend(Math.min(max, this.#transactionCapacity))
-    const batch = EventBatch.concat(segments.map((segment) => segment.batch))
-    this.#lentCount += batch.count
-    try {
-      const result = await use(batch)
-      this.#lentCount -= batch.count
-      this.#eventSlots.release(batch.count)
-      this.#byteSlots.release(byteSlotsFor(batch))
-      this.#context.counters.eventTakeSuccess += batch.count
-      return result
-    } catch (error) {
-      this.#lentCount -= batch.count
-      this.#queue.putBack(segments)
-      this.#takers.shift()?.wake()
-      throw error
-    }
+    return this.#lendTo(this.#lend(max), use)
+  }
+
+  /**
+   * As take, without waiting or counting the attempt, and of events with numbers below `below()` only. `use` is told the
+   * number of the last event; it is not called when there is none.
+   */
+  async takeNow(
+    max: number,
+    below: () => number,
+    use: (batch: EventBatch, last: number) => Promise<void>,
+  ): Promise<void> {
+    if (this.#closed) throw closed()
+    const segments = this.#lend(max, below())
+    const last = segments.at(-1)
+    if (last) await this.#lendTo(segments, (batch) => use(batch, last.first + last.batch.count - 1))
   }
 
   /** New limits for a live channel (MC-11): growing is immediate, shrinking waits keep-alive seconds and is given up with a warning. */
@@ -153,7 +207,7 @@ class MemoryChannel implements Channel {
     this.#keepAliveMs = options['keep-alive'] * 1000
     this.#bufferPercentage = options.byteCapacityBufferPercentage
     await this.#resize('capacity', this.#eventSlots, options.capacity)
-    await this.#resize('byteCapacity', this.#byteSlots, byteSlotsOf(options))
+    await this.#resize('byteCapacity', this.#byteSlots, byteSlotsOf(options, this.#slotBytes))
     this.#transactionCapacity = Math.min(options.transactionCapacity, this.#eventSlots.total)
   }
 
@@ -166,13 +220,13 @@ class MemoryChannel implements Channel {
 
   /** Byte slots first, then event slots, each waited for up to keep-alive (MC-03). */
   async #reserve(batch: EventBatch): Promise<void> {
-    const byteSlots = byteSlotsFor(batch)
+    const byteSlots = slotsForBodies(batch, this.#slotBytes)
     const gotBytes = this.#byteSlots.acquire(byteSlots, this.#keepAliveMs)
     if (!(gotBytes === true || (await gotBytes))) {
       if (this.#closed) throw closed()
       throw new FlumeError(
         'CHANNEL_FULL',
-        `Cannot commit transaction. Byte capacity allocated to store event body ${this.#byteSlots.total * bytesPerSlot} reached. Please increase heap space/byte capacity allocated to the channel as the sinks may not be keeping up with the sources`,
+        `Cannot commit transaction. Byte capacity allocated to store event body ${this.#byteSlots.total * this.#slotBytes} reached. Please increase heap space/byte capacity allocated to the channel as the sinks may not be keeping up with the sources`,
         { retry: true, hint: `channel ${this.#context.name} keeps ${this.#bufferPercentage} % of byteCapacity back` },
       )
     }
@@ -210,22 +264,58 @@ class MemoryChannel implements Channel {
     })
   }
 
-  /** The oldest events, up to `max`, out of the queue. */
-  #lend(max: number): Segment[] {
+  #keep(batch: EventBatch): void {
+    this.#queue.push({ first: this.#nextNumber, batch: batch.compact() })
+    this.#nextNumber += batch.count
+    this.#context.counters.eventPutSuccess += batch.count
+    this.#takers.shift()?.wake()
+  }
+
+  #release(batch: EventBatch): void {
+    this.#eventSlots.release(batch.count)
+    this.#byteSlots.release(slotsForBodies(batch, this.#slotBytes))
+  }
+
+  /** The oldest events, up to `max` and with numbers below `below`, out of the queue. */
+  #lend(max: number, below = Number.POSITIVE_INFINITY): Segment[] {
     const lent: Segment[] = []
-    let room = max
-    for (let head = this.#queue.shift(); head; head = this.#queue.shift()) {
-      if (head.batch.count > room) {
-        lent.push({ first: head.first, batch: head.batch.slice(0, room) })
-        this.#queue.unshift({ first: head.first + room, batch: head.batch.slice(room) })
+    let room = Math.min(max, this.#transactionCapacity)
+    while (room > 0) {
+      const head = this.#queue.first
+      if (!head || head.first >= below) break
+      this.#queue.shift()
+      const fits = Math.min(room, below - head.first)
+      if (head.batch.count > fits) {
+        lent.push({ first: head.first, batch: head.batch.slice(0, fits) })
+        this.#queue.unshift({ first: head.first + fits, batch: head.batch.slice(fits) })
         break
       }
       lent.push(head)
       room -= head.batch.count
-      if (room === 0) break
     }
     if (this.#queue.length > 0) this.#takers.shift()?.wake()
     return lent
+  }
+
+  async #lendTo<T>(segments: readonly Segment[], use: (batch: EventBatch) => Promise<T>): Promise<T> {
+    const batch = EventBatch.concat(segments.map((segment) => segment.batch))
+    const from = (segments[0] as Segment).first
+    this.#lentCount += batch.count
+    this.#lentFrom.add(from)
+    try {
+      const result = await use(batch)
+      this.#lentCount -= batch.count
+      this.#release(batch)
+      this.#context.counters.eventTakeSuccess += batch.count
+      return result
+    } catch (error) {
+      this.#lentCount -= batch.count
+      this.#queue.putBack(segments)
+      this.#takers.shift()?.wake()
+      throw error
+    } finally {
+      this.#lentFrom.delete(from)
+    }
   }
 
   async #resize(what: string, slots: Slots, wanted: number): Promise<void> {
@@ -242,6 +332,10 @@ class Deque {
   #head = 0
   length = 0
   eventCount = 0
+
+  get first(): Segment | undefined {
+    return this.length === 0 ? undefined : this.#ring[this.#head]
+  }
 
   push(segment: Segment): void {
     this.#makeRoom()
@@ -288,19 +382,9 @@ class Deque {
   }
 }
 
-function byteSlotsOf(options: MemoryOptions): number {
-  const byteCapacity = options.byteCapacity ?? Math.floor(getHeapStatistics().heap_size_limit * heapShare)
-  const slots = Math.floor((byteCapacity * (1 - options.byteCapacityBufferPercentage / 100)) / bytesPerSlot)
-  return slots < 1 ? Number.MAX_SAFE_INTEGER : slots
-}
-
-function byteSlotsFor(batch: EventBatch): number {
-  let slots = 0
-  for (let i = 0; i < batch.count; i++) {
-    const length = (batch.ends[i] as number) - (batch.starts[i] as number)
-    slots += length === 0 ? 1 : Math.ceil(length / bytesPerSlot)
-  }
-  return slots
+function byteSlotsOf({ byteCapacity, byteCapacityBufferPercentage }: MemoryOptions, slotBytes: number): number {
+  const limit = byteCapacity ?? Math.floor(getHeapStatistics().heap_size_limit * heapShare)
+  return slotsWithin(limit, byteCapacityBufferPercentage, slotBytes)
 }
 
 function closed(): FlumeError {

@@ -110,22 +110,22 @@ function collides(one: Listening, other: Listening): boolean {
 }
 
 /** What parts of one type must not share: a folder that both empty, a file that both write. */
-const exclusive: readonly (readonly [type: string, options: readonly string[], what: string])[] = [
+const exclusive: readonly (readonly [types: string, options: readonly string[], what: string])[] = [
   ['SpoolDirectorySource', ['spoolDir'], 'both take the files of one directory'],
   ['TaildirSource', ['positionFile'], 'both keep their positions in one file'],
-  ['FileChannel', ['checkpointDir'], 'only one can lock the checkpoint directory'],
-  ['FileChannel', ['dataDirs'], 'only one can lock the data directories'],
-  ['SpillableMemoryChannel', ['checkpointDir'], 'only one can lock the checkpoint directory'],
+  ['FileChannel SpillableMemoryChannel', ['checkpointDir'], 'only one can lock the checkpoint directory'],
+  ['FileChannel SpillableMemoryChannel', ['dataDirs'], 'only one can lock the data directories'],
   ['RollingFileSink', ['sink.directory', 'sink.pathManager.prefix'], 'their files may get the same names'],
   ['HDFSEventSink', ['hdfs.path', 'hdfs.filePrefix', 'hdfs.fileSuffix'], 'their files may get the same names'],
 ]
 
 function checkExclusive(parts: readonly RunningPart[], report: Report): void {
-  for (const [type, options, what] of exclusive) {
+  for (const [types, options, what] of exclusive) {
     const [first = ''] = options
+    const isOfThem = (part: RunningPart): boolean => types.split(' ').some((type) => isType(part, type))
     const seen = new Map<string, RunningPart>()
     for (const part of parts) {
-      if (!isType(part, type) || !Object.hasOwn(part.spec.options, first) || part.options[first] === undefined) continue
+      if (!isOfThem(part) || !Object.hasOwn(part.spec.options, first) || part.options[first] === undefined) continue
       const key = JSON.stringify(options.map((option) => shared(part.options[option])))
       const other = seen.get(key)
       if (other) {

@@ -74,6 +74,11 @@ function drawingOf({ sources, channels, sinks, groups }: AgentModel): Drawing {
         return names.map((name) => ({ from: `source${i}`, to: idOf('channel', channels, name), ...label }))
       }),
       ...sinks.map(({ channel }, i) => ({ from: idOf('channel', channels, channel), to: `sink${i}` })),
+      ...sinks.flatMap(({ deadLetters }, i) =>
+        deadLetters
+          ? [{ from: `sink${i}`, to: idOf('channel', channels, deadLetters.channel), label: 'dead letters' }]
+          : [],
+      ),
     ],
     groups: groups.map(({ name, spec, sinks: names }) => ({
       title: `${name} ${spec.type}`,

@@ -1,7 +1,7 @@
 import type { Place } from '../../spec/finding.ts'
 import { didYouMean } from '../../spec/nearest.ts'
-import type { RawValue } from '../../spec/option.ts'
-import { suggestKey } from '../../spec/read.ts'
+import { count, type RawValue, text } from '../../spec/option.ts'
+import { readOptions, suggestKey } from '../../spec/read.ts'
 import type {
   ChannelSpec,
   InterceptorSpec,
@@ -13,7 +13,7 @@ import type {
 import type { AgentKeys, PartKeys, PartKind } from './agent-keys.ts'
 import { crossCheck, type RunningPart, type RunningParts } from './cross-checks.ts'
 import { applyFilters } from './filters.ts'
-import type { AgentModel, ChannelModel, SinkGroupModel, SinkModel, SourceModel } from './model.ts'
+import type { AgentModel, ChannelModel, DeadLetterModel, SinkGroupModel, SinkModel, SourceModel } from './model.ts'
 import type { ConfigEntry } from './property-store.ts'
 import { readNames } from './read-list.ts'
 import { fingerprintOf, type Part, type PartWorld, readPart } from './read-part.ts'
@@ -36,6 +36,18 @@ interface ListedSource extends Listed {
 interface ListedSink extends Listed {
   channel: string | undefined
   batchLimit: number | undefined
+  deadLetters?: DeadLetterModel | undefined
+}
+
+/** Keys around every sink (docs/dead-letters.md). */
+const deadLetterOptions = {
+  'deadLetter.channel': text({ optional: true, doc: 'Channel for events that can never be delivered.' }),
+  'deadLetter.attempts': count({
+    optional: true,
+    min: 1,
+    max: 1000,
+    doc: 'How often an event is tried alone that is refused while others are taken; when left out, only events that a sink names are set aside.',
+  }),
 }
 
 interface ListedGroup extends Listed {
@@ -73,6 +85,7 @@ class Judge {
     this.#checkBatchSizes()
     const grouped = new Map<string, string>()
     for (const keys of this.#listed('sinkgroups')) this.#groups.set(keys.name, await this.#readGroup(keys, grouped))
+    this.#checkCircles()
     this.#checkFlow()
     crossCheck(this.#running(), this.#world.report)
     return this.#model()
@@ -292,7 +305,7 @@ class Judge {
   async #readSink(keys: PartKeys): Promise<ListedSink> {
     const { report } = this.#world
     const path = this.#path('sinks', keys.name)
-    const { own, empty, frame } = split(keys, ['type', 'channel', 'config'])
+    const { own, empty, frame } = split(keys, ['type', 'channel', 'config', ...Object.keys(deadLetterOptions)])
     const entry = this.#frameEntry('sinks', keys, 'channel', 'channels', own, empty)
     const channel = entry?.text
     const part = await readPart(
@@ -303,16 +316,17 @@ class Judge {
         empty,
         path,
         place: keys.place,
-        alsoKnown: ['type', 'channel'],
+        alsoKnown: ['type', 'channel', ...Object.keys(deadLetterOptions)],
       },
       this.#world,
     )
-    if (!part || !entry || channel === undefined) {
+    const deadLetters = this.#deadLettersOf(keys, path, frame, part, channel)
+    if (!part || !entry || channel === undefined || deadLetters === 'wrong') {
       this.#leftOut('sinks', keys)
       // A sink that cannot run still says which channel it would have drained.
       return { keys, part: undefined, channel, batchLimit: undefined }
     }
-    if (this.#isRunning(channel)) return { keys, part, channel, batchLimit: undefined }
+    if (this.#isRunning(channel)) return { keys, part, channel, batchLimit: undefined, deadLetters }
     const known = didYouMean(channel, this.#channels.keys())
     const oneOnly = /\s/.test(channel) ? 'a sink has one channel' : undefined
     report.warning(
@@ -325,6 +339,80 @@ class Judge {
       },
     )
     return { keys, part: undefined, channel: undefined, batchLimit: undefined, isOff: true }
+  }
+
+  /** Where a sink sets events aside that can never be delivered; `wrong` once that has been reported. */
+  #deadLettersOf(
+    keys: PartKeys,
+    path: string,
+    frame: ReadonlyMap<string, ConfigEntry>,
+    part: Part | undefined,
+    own: string | undefined,
+  ): DeadLetterModel | 'wrong' | undefined {
+    const { report } = this.#world
+    const raws = new Map([...frame].filter(([key]) => Object.hasOwn(deadLetterOptions, key)))
+    const { values, findings } = readOptions({ table: deadLetterOptions, raws, path, place: keys.place })
+    let isWrong = false
+    for (const found of findings) isWrong = report.addOfPart(found) || isWrong
+    if (isWrong) return 'wrong'
+    const entry = raws.get('deadLetter.channel')
+    if (!entry) {
+      const [other] = raws.values()
+      const message = 'has no effect: there is no deadLetter.channel'
+      if (other) report.warning(other, { code: 'no-effect', path: other.key, message })
+      return undefined
+    }
+    const channel = entry.text
+    const at = { ...entry, ...entry.valueAt }
+    const error = (code: string, message: string, hint: string | undefined): 'wrong' => {
+      report.error(at, { code, path: entry.key, message, hint })
+      return 'wrong'
+    }
+    if (channel === own) {
+      const hint = 'name a channel with a sink of its own, such as a file_roll'
+      return error('dead-letter-circle', 'is the channel that the sink empties: the events would come again', hint)
+    }
+    if (!this.#isRunning(channel)) {
+      const message = `"${channel}" is no channel of this agent`
+      return error('undeclared-channel', message, didYouMean(channel, this.#channels.keys()))
+    }
+    if (part && (part.spec as SinkSpec).pulled?.(part.options as never) === true) {
+      const message = 'has no effect: the sink is emptied by its reader, and nobody can tell which events it refuses'
+      report.warning(at, { code: 'no-effect', path: entry.key, message })
+      return undefined
+    }
+    return { channel, attempts: values['deadLetter.attempts'] as number | undefined }
+  }
+
+  /** Dead letters that come back to where they came from, over other sinks, would go round for ever. */
+  #checkCircles(): void {
+    const next = (channel: string): { readonly sink: ListedSink; readonly to: string }[] =>
+      [...this.#sinks.values()].flatMap((sink) =>
+        this.#counts(sink) && sink.channel === channel && sink.deadLetters
+          ? [{ sink, to: sink.deadLetters.channel }]
+          : [],
+      )
+    const reaches = (from: string, to: string, seen: Set<string>): boolean => {
+      if (from === to) return true
+      if (seen.has(from)) return false
+      seen.add(from)
+      return next(from).some((step) => reaches(step.to, to, seen))
+    }
+    for (const sink of this.#sinks.values()) {
+      if (!this.#counts(sink) || !sink.deadLetters || sink.channel === undefined) continue
+      if (!reaches(sink.deadLetters.channel, sink.channel, new Set())) continue
+      const entry = sink.keys.values.get('deadLetter.channel') as ConfigEntry
+      this.#world.report.error(
+        { ...entry, ...entry.valueAt },
+        {
+          code: 'dead-letter-circle',
+          path: entry.key,
+          message: `leads back to channel ${sink.channel}, which this sink empties: the events would go round for ever`,
+          hint: 'let the last sink have no deadLetter.channel',
+        },
+      )
+      sink.deadLetters = undefined
+    }
   }
 
   /** Reads a group once it is known which sinks run. A group that cannot run takes its sinks with it (C-23). */
@@ -533,9 +621,14 @@ class Judge {
       if (!this.#counts(channel)) continue
       const place = channel.keys.values.get('type') ?? channel.keys.place
       const path = `${this.#keys.name}.channels.${name}`
-      const feeders = [...this.#sources]
-        .filter(([, source]) => this.#counts(source) && source.channels.includes(name))
-        .map(([source]) => source)
+      const feeders = [
+        ...[...this.#sources]
+          .filter(([, source]) => this.#counts(source) && source.channels.includes(name))
+          .map(([source]) => source),
+        ...[...this.#sinks]
+          .filter(([, sink]) => this.#counts(sink) && sink.deadLetters?.channel === name)
+          .map(([sink]) => `the dead letters of ${sink}`),
+      ]
       const isDrained = [...this.#sinks.values()].some((sink) => this.#counts(sink) && sink.channel === name)
       const isExternal = (channel.part?.spec as ChannelSpec | undefined)?.capabilities.external === true
       const isKnown = channel.part !== undefined
@@ -649,7 +742,7 @@ class Judge {
       })
     }
     const sinks: SinkModel[] = []
-    for (const [name, { keys, part, channel, batchLimit }] of this.#sinks) {
+    for (const [name, { keys, part, channel, batchLimit, deadLetters }] of this.#sinks) {
       if (!part || channel === undefined || !alive.has(channel)) continue
       sinks.push({
         name,
@@ -658,6 +751,7 @@ class Judge {
         fingerprint: fingerprintOf(keys.values, part.secretKeys, part.code),
         channel,
         batchLimit,
+        ...(deadLetters && alive.has(deadLetters.channel) ? { deadLetters } : {}),
       })
     }
     return { name: this.#keys.name, channels, sources, sinks, groups: this.#groupModels(sinks) }

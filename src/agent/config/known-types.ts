@@ -25,12 +25,6 @@ const toKafka: Way = { needs: ['sink', 'KafkaSink'], say: 'send to Kafka with Ka
 /** Types of Flume and of well-known plug-ins that stay in Java, with what serves instead (real users' files name all of these). */
 const knownTypes: readonly KnownType[] = [
   { kind: 'source', name: /^jms$|\.JMSSource$/i, why: 'JMS needs a Java client', ways: [fromKafka] },
-  {
-    kind: 'source',
-    name: /\.ScribeSource$/i,
-    why: 'Scribe is retired',
-    ways: [{ needs: ['source', 'thrift'], say: 'send with a Thrift client to the thrift source' }],
-  },
   { kind: 'source', name: /twitter/i, why: 'the streaming service behind Twitter sources is gone', ways: [] },
   {
     kind: 'source',
@@ -156,6 +150,7 @@ const harmlessKeys: Readonly<Record<string, Readonly<Record<string, string>>>> =
     transactionCapacity: 'has no effect on a Kafka channel: the topic keeps the events',
     generateKeytabFor: 'is an instruction for Cloudera Manager and has no effect here',
   },
+  SpoolDirectorySource: { bufferMaxLines: 'is no longer read, in Flume neither' },
   HDFSEventSink: { 'hdfs.txnEventMax': 'is no longer read; the key is hdfs.batchSize' },
 }
 

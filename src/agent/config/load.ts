@@ -74,7 +74,8 @@ export async function judgeText({ store, findings }: ConfigText, input: LoadAgen
   const types = new TypeIndex(input.components ?? (await import('../components.ts')).components)
   const loadModule = noting(input.moduleLoader ?? loadUserModule, alsoRead)
   const filters = { env: input.env, clock: input.clock ?? systemClock, onFile: (file: string) => alsoRead.add(file) }
-  const model = await judgeAgent(chosen.keys, { types, report, loadModule, filters })
+  const settings = { env: input.env, properties: input.systemProperties }
+  const model = await judgeAgent(chosen.keys, { types, report, loadModule, filters, settings })
   const own = input.mode === 'strict' ? report.findings.map(asStrict) : report.findings
   const others = input.onlyThisAgent ? [] : await judgeOthers(agents, chosen.keys, agentNames, types)
   const isRunnable = !own.some(({ severity }) => severity === 'error')

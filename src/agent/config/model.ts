@@ -49,6 +49,15 @@ export interface SinkModel extends ComponentModel {
   readonly channel: string
   /** Most events per take where the sink's own default is above the channel's transactionCapacity. */
   readonly batchLimit: number | undefined
+  /** Where events go that can never be delivered. */
+  readonly deadLetters?: DeadLetterModel | undefined
+}
+
+export interface DeadLetterModel {
+  /** Name of another channel in the model. */
+  readonly channel: string
+  /** How often an event is tried alone that is refused while others are taken; undefined: nothing is done by guessing. */
+  readonly attempts: number | undefined
 }
 
 export interface SinkGroupModel extends ComponentModel {

@@ -5,7 +5,7 @@ import { explain } from '../../core/error.ts'
 import type { Place } from '../../spec/finding.ts'
 import type { RawValue } from '../../spec/option.ts'
 import { inlineComment, type NestedRequest, quote, readOptions, suggestKey, valueHint } from '../../spec/read.ts'
-import type { ComponentKind, ComponentSpec, OptionProblem } from '../contract.ts'
+import type { CheckSettings, ComponentKind, ComponentSpec, OptionProblem } from '../contract.ts'
 import { harmlessKey } from './known-types.ts'
 import type { OptionValues } from './model.ts'
 import type { Report } from './report.ts'
@@ -31,6 +31,8 @@ export interface PartWorld {
   readonly loadModule: ModuleLoader | undefined
   /** Undefined: nobody asks the config filters. */
   readonly filters: FilterWorld | undefined
+  /** Undefined: the parts would run elsewhere, and nothing of this machine is looked at. */
+  readonly settings?: CheckSettings | undefined
 }
 
 export interface PartRequest {
@@ -130,11 +132,13 @@ function check(
   values: Record<string, unknown>,
   given: ReadonlyMap<string, RawValue>,
   { path, place, type }: PartRequest,
-  { report }: PartWorld,
+  { report, settings }: PartWorld,
 ): boolean {
-  const rules = spec.check as ((options: OptionValues) => readonly OptionProblem[]) | undefined
+  const rules = spec.check as
+    | ((options: OptionValues, settings?: CheckSettings) => readonly OptionProblem[])
+    | undefined
   let failed = false
-  for (const { option, severity = 'error', code = 'options', message, hint } of rules?.(values) ?? []) {
+  for (const { option, severity = 'error', code = 'options', message, hint } of rules?.(values, settings) ?? []) {
     const { file, line, column } = given.get(option) ?? type ?? place
     const found = { severity, file, line, column, path: path + option, code, message, ...(hint ? { hint } : {}) }
     failed = report.addOfPart(found) || failed

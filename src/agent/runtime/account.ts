@@ -71,8 +71,10 @@ export class ChannelAccount {
   readonly #traits: { readonly durable: boolean; readonly external?: boolean }
   readonly #recovered: number
   #refusedAsOptional = 0
+  #givenUp = 0
+  #deadLetters: number | undefined
   #heldAtStop: number | undefined
-  #isStopped = false
+  #lostAtStop = 0
 
   /** `channel` must be open and not yet used. */
   constructor(
@@ -91,6 +93,21 @@ export class ChannelAccount {
     this.#refusedAsOptional += count
   }
 
+  /** Events that were taken and not delivered: the destination does not want them, and its sink may go on without. */
+  giveUp(count: number): void {
+    this.#givenUp += count
+  }
+
+  /** A sink may set events of this channel aside from now on. */
+  expectDeadLetters(): void {
+    this.#deadLetters ??= 0
+  }
+
+  /** Events were taken out and set aside; the take has committed. */
+  setAside(count: number): void {
+    this.#deadLetters = (this.#deadLetters ?? 0) + count
+  }
+
   /** The channel is about to be stopped, and nobody uses it any more: what it says of itself from now on does not count. */
   freeze(): void {
     this.#heldAtStop = this.#channel.size
@@ -98,19 +115,30 @@ export class ChannelAccount {
 
   /** The channel has been stopped: what it holds only in memory is lost. */
   stop(): void {
-    this.#isStopped = true
+    this.#lostAtStop = this.atRisk
+  }
+
+  /** Events that are nowhere but in memory. */
+  get atRisk(): number {
+    if (this.#channel.atRisk !== undefined) return this.#channel.atRisk
+    return this.#traits.durable ? 0 : (this.#heldAtStop ?? this.#channel.size)
   }
 
   ledger(name: string): ChannelLedger {
     const size = this.#heldAtStop ?? this.#channel.size
-    const lost = this.#isStopped && !this.#traits.durable ? size : 0
+    const lost = this.#lostAtStop
     return {
       channel: name,
       entered: this.#recovered + this.#counters.eventPutSuccess + this.#refusedAsOptional,
       recovered: this.#recovered,
-      delivered: this.#counters.eventTakeSuccess,
+      delivered: this.#counters.eventTakeSuccess - this.#givenUp - (this.#deadLetters ?? 0),
       held: size - lost,
-      dropped: { 'refused-as-optional': this.#refusedAsOptional, 'lost-at-stop': lost },
+      dropped: {
+        'refused-as-optional': this.#refusedAsOptional,
+        'given-up': this.#givenUp,
+        'lost-at-stop': lost,
+        ...(this.#deadLetters === undefined ? {} : { 'dead-letter': this.#deadLetters }),
+      },
       ...(this.#traits.external ? { external: true } : {}),
     }
   }

@@ -29,7 +29,7 @@ export interface AgentParts {
 /** What went through the agent, for the closing lines. */
 export interface Summary {
   readonly sources: readonly { readonly name: string; readonly accepted: number; readonly refused: number }[]
-  readonly channels: readonly { readonly name: string; readonly held: number; readonly durable: boolean }[]
+  readonly channels: readonly { readonly name: string; readonly held: number; readonly lost: number }[]
   readonly sinks: readonly { readonly name: string; readonly delivered: number }[]
 }
 
@@ -147,10 +147,10 @@ export class Agent {
         const { accepted, refused } = delivery.ledger(name)
         return { name, accepted, refused }
       }),
-      channels: [...this.#crew.channels].map(([name, { model, channel }]) => ({
+      channels: [...this.#crew.channels].map(([name, { channel, account }]) => ({
         name,
         held: channel.size,
-        durable: model.spec.capabilities.durable,
+        lost: account.atRisk,
       })),
       sinks: [...this.#crew.sinks].map(([name, { counters }]) => ({ name, delivered: counters.eventDrainSuccess })),
     }
@@ -284,7 +284,8 @@ export class Agent {
     const gate = openableGate()
     const { signal } = this.#stopping
     try {
-      await this.#dismiss(plan, wanted, () => this.#emptyOrReject(namesOf(plan, 'channel', 'stop', 'restart'), drainMs))
+      const going = namesOf(plan, 'channel', 'stop', 'restart')
+      await this.#dismiss(plan, wanted, () => this.#emptyOrReject(going, drainMs))
       await this.#adjust(plan, wanted)
       await this.#bringUp(wanted, 'once', signal, gate.opened)
       signal.throwIfAborted()
@@ -318,6 +319,7 @@ export class Agent {
     await beforeSinks?.()
     const goingSinks = new Set(namesOf(plan, 'sink', 'stop', 'restart'))
     const goingGroups = new Set(namesOf(plan, 'group', 'stop', 'restart'))
+    if (beforeSinks) await this.#emptyOfDeadLetters(plan, goingSinks, beforeSinks)
     const grouped = new Set(wanted.groups.flatMap(({ sinks }) => sinks))
     await crew.stopDrives((name, group) => (group ? goingGroups.has(name) : goingSinks.has(name) || grouped.has(name)))
     await crew.stopSinks(goingSinks)
@@ -325,6 +327,28 @@ export class Agent {
     const goingChannels = namesOf(plan, 'channel', 'stop', 'restart')
     await crew.stopChannels(goingChannels)
     crew.forget('channel', goingChannels)
+  }
+
+  /** A sink that goes on may still set events aside into a channel that goes: it ends first, then the channel is emptied. */
+  async #emptyOfDeadLetters(
+    plan: ReloadPlan,
+    goingSinks: ReadonlySet<string>,
+    emptied: () => Promise<void>,
+  ): Promise<void> {
+    const goingChannels = new Set(namesOf(plan, 'channel', 'stop', 'restart'))
+    const writers = new Set(
+      [...this.#crew.sinks.values()]
+        .map(({ model }) => model)
+        .filter(
+          ({ name, deadLetters }) => goingSinks.has(name) && deadLetters && goingChannels.has(deadLetters.channel),
+        )
+        .map(({ name }) => name),
+    )
+    if (writers.size === 0) return
+    await this.#crew.stopDrives((name, group) =>
+      group ? group.sinks.some((sink) => writers.has(sink)) : writers.has(name),
+    )
+    await emptied()
   }
 
   async #adjust(plan: ReloadPlan, wanted: AgentModel): Promise<void> {

@@ -15,9 +15,10 @@ import type { AgentModel, ChannelModel, SinkGroupModel, SinkModel, SourceModel }
 import type { AgentSettings, Channel, Interceptor } from '../contract.ts'
 import { ChannelAccount } from './account.ts'
 import { Complaint } from './complaint.ts'
+import { DeadLetters } from './dead-letters.ts'
 import { Delivery } from './delivery.ts'
 import type { SharedConsole } from './shared-console.ts'
-import { PulledDriver, SinkDriver } from './sink-driver.ts'
+import { PulledDriver, SinkDriver, type Undelivered } from './sink-driver.ts'
 import { ProcessorRunner, PulledRunner, type SinkRunner } from './sink-runner.ts'
 import { SourceRunner } from './source-runner.ts'
 
@@ -123,14 +124,24 @@ export class Crew {
   async makeSink(model: SinkModel): Promise<void> {
     const counters = new SinkCounters()
     const context = { ...this.#contextOf(model.name), counters }
+    const { channel, account } = this.#channel(model.channel)
     const parts = {
       name: model.name,
       clock: this.#parts.clock,
       log: context.log,
-      channel: this.#channel(model.channel).channel,
+      channel,
       counters,
       batchLimit: model.batchLimit,
-      onDelivered: this.#parts.onDelivered,
+      deadLetters: this.#deadLettersOf(model, context.log, counters),
+      onTaken: ({ givenUp, setAside }: Undelivered) => {
+        account.giveUp(givenUp)
+        if (setAside > 0) account.setAside(setAside)
+        this.#parts.onDelivered()
+      },
+    }
+    if (parts.deadLetters) {
+      account.expectDeadLetters()
+      counters.more['DeadLetterCount'] = 0
     }
     const sink = await model.spec.create(model.options, context)
     const driver = 'serve' in sink ? new PulledDriver({ ...parts, sink }) : new SinkDriver({ ...parts, sink })
@@ -279,8 +290,7 @@ export class Crew {
   heldInMemory(names: Iterable<string> = this.#channels.keys()): number {
     let held = 0
     for (const name of names) {
-      const running = this.#channels.get(name)
-      if (running && !running.model.spec.capabilities.durable) held += running.channel.size
+      held += this.#channels.get(name)?.account.atRisk ?? 0
     }
     return held
   }
@@ -314,8 +324,11 @@ export class Crew {
   healthOf(kind: ComponentHealth['kind'], name: string): ComponentHealth | undefined {
     if (kind === 'source') return healthFrom(kind, name, this.#sources.get(name)?.runner.health)
     if (kind === 'sink') return healthFrom(kind, name, this.#sinks.get(name)?.driver.health)
-    const channel = this.#channels.get(name)
-    return channel && { kind, name, state: channel.state }
+    const running = this.#channels.get(name)
+    if (!running) return undefined
+    const { state, channel } = running
+    const problem = state === 'running' ? channel.problem : undefined
+    return problem === undefined ? { kind, name, state } : { kind, name, state: 'failing', problem }
   }
 
   async #runnerOf(
@@ -342,8 +355,24 @@ export class Crew {
               ...this.#contextOf(group.name),
               sinks: driven.map((driver) => driver.driven(signal, `group ${group.name} goes on without it`)),
             })
-          : (driven[0] as SinkDriver).driven(signal, 'the events stay in the channel, trying again'),
+          : (driven[0] as SinkDriver).drivenAhead(signal, 'the events stay in the channel, trying again'),
     }).prepare()
+  }
+
+  #deadLettersOf(model: SinkModel, log: Logger, counters: SinkCounters): DeadLetters | undefined {
+    if (!model.deadLetters) return undefined
+    const { channel, attempts } = model.deadLetters
+    return new DeadLetters({
+      sink: model.name,
+      channelName: channel,
+      channel: this.#channel(channel).channel,
+      attempts,
+      clock: this.#parts.clock,
+      log,
+      onRefused: () => {
+        counters.eventWriteFail++
+      },
+    })
   }
 
   #channel(name: string): CrewChannel {

@@ -16,6 +16,8 @@ export function describeFlows(model: AgentModel): string[] {
   const lines: string[] = []
   for (const channel of model.channels) {
     const sources = model.sources.filter((source) => source.channels.includes(channel.name)).map(describe)
+    const writers = model.sinks.filter(({ deadLetters }) => deadLetters?.channel === channel.name)
+    sources.push(...writers.map(({ name }) => `dead letters of ${name}`))
     const sinks = model.sinks.filter((sink) => sink.channel === channel.name).map(describe)
     lines.push([sources.join(', ') || '(no source)', describe(channel), sinks.join(', ') || '(no sink)'].join(' → '))
   }
@@ -29,9 +31,10 @@ export function describeSummary(summary: Summary): string[] {
       const not = refused > 0 ? `, refused ${refused}` : ''
       return `${name} took in ${events(accepted)}${not}`
     }),
-    ...summary.channels.map(({ name, held, durable }) => {
-      const lost = held > 0 && !durable ? ' in memory only: they are lost now' : ''
-      return `${name} holds ${events(held)}${lost}`
+    ...summary.channels.map(({ name, held, lost }) => {
+      const which =
+        lost === 0 ? '' : lost === held ? ' in memory only: they are lost now' : `, ${lost} of them lost now`
+      return `${name} holds ${events(held)}${which}`
     }),
     ...summary.sinks.map(({ name, delivered }) => `${name} delivered ${events(delivered)}`),
   ]

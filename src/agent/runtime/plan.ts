@@ -97,7 +97,14 @@ function partChange(old: Part, next: Part): Verdict {
 function channelChange(old: ChannelModel, next: ChannelModel): Verdict {
   const own = partChange(old, next)
   if (!own || old.spec.create !== next.spec.create || !next.spec.capabilities.adjustable) return own
+  const fixed = next.spec.fixedOptions?.find((name) => !isSame(old.options[name], next.options[name]))
+  if (fixed !== undefined) return { change: 'restart', why: `${fixed} changed` }
   return { change: 'adjust', why: own.why }
+}
+
+/** Options are plain values, lists and tables of them. */
+function isSame(one: unknown, other: unknown): boolean {
+  return JSON.stringify(one) === JSON.stringify(other)
 }
 
 function sourceChange(
@@ -126,6 +133,10 @@ function sinkChange(old: SinkModel, next: SinkModel, restarted: ReadonlySet<stri
   if (own) return own
   if (old.channel !== next.channel) return { change: 'restart', why: `channel ${old.channel} → ${next.channel}` }
   if (restarted.has(next.channel)) return { change: 'restart', why: `channel ${next.channel} restarts` }
+  // Which channel, and how often: the keys are the sink's own, but a channel may be left out or made anew around them.
+  const [before, after] = [old.deadLetters?.channel, next.deadLetters?.channel]
+  if (before !== after) return { change: 'restart', why: `dead letters ${before ?? 'none'} → ${after ?? 'none'}` }
+  if (after !== undefined && restarted.has(after)) return { change: 'restart', why: `channel ${after} restarts` }
   if (old.batchLimit !== next.batchLimit) return { change: 'restart', why: `transactionCapacity of its channel` }
   return undefined
 }

@@ -1,11 +1,13 @@
+import { Backoff } from '../../core/backoff.ts'
 import type { Clock } from '../../core/clock.ts'
-import { explain, isAbort } from '../../core/error.ts'
+import { explain, isAbort, RefusedEventsError } from '../../core/error.ts'
 import type { EventBatch } from '../../core/event-batch.ts'
 import type { SinkCounters } from '../../monitor/counters.ts'
 import type { Logger } from '../../monitor/logger.ts'
 import type { ComponentHealth } from '../../monitor/snapshot.ts'
-import type { Channel, DrivenSink, Processed, PulledSink, Sink } from '../contract.ts'
+import type { Channel, DrivenSink, Processed, PulledSink, Sink, Written } from '../contract.ts'
 import { Complaint } from './complaint.ts'
+import type { DeadLetters } from './dead-letters.ts'
 
 export interface SinkDriverParts<S> {
   readonly name: string
@@ -16,19 +18,39 @@ export interface SinkDriverParts<S> {
   readonly counters: SinkCounters
   /** Where the channel's transactionCapacity is below the sink's own batch size. */
   readonly batchLimit: number | undefined
+  /** Where events go that can never be delivered; undefined: they block, as in Flume. */
+  readonly deadLetters?: DeadLetters | undefined
   /** Called after each take that may have made the channel emptier. */
-  readonly onDelivered: () => void
+  readonly onTaken: (undelivered: Undelivered) => void
+}
+
+/** Events of a take, which has committed, that did not arrive. */
+export interface Undelivered {
+  /** The destination does not want them, and the configuration says to go on without. */
+  readonly givenUp: number
+  /** They are in the dead-letter channel. */
+  readonly setAside: number
 }
 
 type State = ComponentHealth['state']
+
+/** Flume's sink runner: n × 1 s after a back-off, 5 s at most (M-06). */
+const pauseFirstMs = 1000
+const pauseMaxMs = 5000
 
 /** One sink at work: a call takes one batch and writes it. It outlives the runner, so that a group can be changed around it. */
 export class SinkDriver {
   readonly #parts: SinkDriverParts<Sink>
   readonly #complaint: Complaint
+  /** For pauses that the sink asks for itself. */
+  readonly #backoff = new Backoff(pauseFirstMs, pauseMaxMs)
   #starting: Promise<void> | undefined
   #state: State = 'starting'
   #problem: string | undefined
+  /** Rounds that have not ended, where the sink takes several writes at once. */
+  readonly #underWay = new Set<Promise<unknown>>()
+  /** What ended the first of those that failed; until it is told nothing more is written. */
+  #broken: { readonly error: unknown } | undefined
 
   constructor(parts: SinkDriverParts<Sink>) {
     this.#parts = parts
@@ -53,6 +75,21 @@ export class SinkDriver {
     return { name: this.#parts.name, process: () => this.#process(signal, next) }
   }
 
+  /**
+   * As `driven`, for a sink that no group chooses from: where it takes several writes at once, a call resolves as soon as
+   * its batch is being written, and a failed write is told to the call after it, when every other has ended too.
+   */
+  drivenAhead(signal: AbortSignal, next: string): DrivenSink {
+    if (this.#parts.sink.overlap === undefined) return this.driven(signal, next)
+    return { name: this.#parts.name, process: () => this.#processAhead(signal, next) }
+  }
+
+  /** Resolves when no write is under way. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#underWay)
+    this.#broken = undefined
+  }
+
   /** Closes the sink; nothing may be under way. */
   async stop(): Promise<void> {
     await this.#starting?.catch(() => undefined)
@@ -71,7 +108,26 @@ export class SinkDriver {
     this.#state = 'running'
   }
 
-  async #process(signal: AbortSignal, next: string): Promise<Processed> {
+  async #processAhead(signal: AbortSignal, next: string): Promise<Processed> {
+    if (this.#underWay.size >= (this.#parts.sink.overlap ?? 1))
+      await Promise.race(this.#underWay).catch(() => undefined)
+    if (this.#broken) {
+      const { error } = this.#broken
+      await this.settled()
+      throw error
+    }
+    return new Promise((resolve) => {
+      const round: Promise<unknown> = this.#process(signal, next, () => resolve('ready'))
+        .then(resolve, (error: unknown) => {
+          this.#broken ??= { error }
+          resolve('ready')
+        })
+        .finally(() => this.#underWay.delete(round))
+      this.#underWay.add(round)
+    })
+  }
+
+  async #process(signal: AbortSignal, next: string, onWriting?: () => void): Promise<Processed> {
     const { sink, channel, counters } = this.#parts
     const max = Math.min(sink.batchSize, this.#parts.batchLimit ?? sink.batchSize)
     let step: 'open' | 'take' | 'write' = 'open'
@@ -79,15 +135,26 @@ export class SinkDriver {
       await this.start()
       await sink.connect?.()
       step = 'take'
-      const write = (batch: EventBatch): Promise<true> => {
+      const write = async (batch: EventBatch): Promise<Written & Undelivered> => {
         step = 'write'
-        return this.#write(batch, max)
+        // A write before this one has failed: these events follow it back into the channel, so that they stay in order.
+        if (onWriting && this.#broken) throw this.#broken.error
+        const written = this.#write(batch, max, signal)
+        if (onWriting) {
+          written.catch((error: unknown) => {
+            this.#broken ??= { error }
+          })
+          onWriting()
+        }
+        return written
       }
       const taken = await channel.take(max, write, signal)
       this.#state = 'running'
       this.#problem = undefined
       if (taken) {
-        this.#parts.onDelivered()
+        this.#parts.onTaken(taken)
+        if (taken.pause) await this.#parts.clock.sleep(this.#backoff.next(), signal).catch(() => undefined)
+        else this.#backoff.reset()
         return 'ready'
       }
       if (!signal.aborted) counters.batchEmpty++
@@ -97,25 +164,30 @@ export class SinkDriver {
       if ((step as string) === 'take') counters.channelReadFail++
       this.#state = 'failing'
       this.#problem = explain(error)
-      this.#complaint.failed(error, next)
+      const isBlocked = error instanceof RefusedEventsError && error.events && !this.#parts.deadLetters
+      this.#complaint.failed(error, isBlocked ? `${next}; deadLetter.channel would set such events aside` : next)
       throw error
     }
   }
 
-  async #write(batch: EventBatch, max: number): Promise<true> {
-    const { sink, counters } = this.#parts
+  async #write(batch: EventBatch, max: number, signal: AbortSignal): Promise<Written & Undelivered> {
+    const { sink, counters, deadLetters } = this.#parts
+    let setAside = 0
     counters.eventDrainAttempt += batch.count
+    let written: Written = {}
     try {
-      await sink.write(batch)
+      written = (await sink.write(batch)) ?? {}
     } catch (error) {
       counters.eventWriteFail++
-      throw error
+      if (!(error instanceof RefusedEventsError) || !deadLetters?.canHelp(error)) throw error
+      setAside = await deadLetters.deliver(sink, batch, error, signal)
     }
-    counters.eventDrainSuccess += batch.count
+    if (written.counted ?? written.delivered ?? true) counters.eventDrainSuccess += batch.count - setAside
+    if (setAside > 0) counters.more['DeadLetterCount'] = (counters.more['DeadLetterCount'] ?? 0) + setAside
     if (batch.count >= max) counters.batchComplete++
     else counters.batchUnderflow++
     this.#complaint.worked('delivers again')
-    return true
+    return { ...written, setAside, givenUp: written.delivered === false ? batch.count : 0 }
   }
 }
 
@@ -135,7 +207,7 @@ export class PulledDriver {
 
   /** Serves until the signal aborts, again after `pauseMs` when it fails. Never rejects. */
   async serve(signal: AbortSignal, pauseMs: number): Promise<void> {
-    const { clock, log, sink, channel, counters, onDelivered } = this.#parts
+    const { clock, log, sink, channel, counters, onTaken } = this.#parts
     const complaint = new Complaint(log, clock)
     const lending: Pick<Channel, 'take' | 'transactionCapacity'> = {
       get transactionCapacity() {
@@ -143,7 +215,7 @@ export class PulledDriver {
       },
       take: async (max, use, takeSignal) => {
         const result = await channel.take(max, (batch) => this.#lend(batch, use), takeSignal)
-        onDelivered()
+        onTaken({ givenUp: 0, setAside: 0 })
         return result
       },
     }

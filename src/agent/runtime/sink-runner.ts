@@ -70,12 +70,18 @@ export class ProcessorRunner implements SinkRunner {
         if (processed === 'ready' || clock.monotonic() - beganMs >= backoffIncrementMs) backoff.reset()
         else await clock.sleep(backoff.next(), signal).catch(() => undefined)
       } catch (error) {
-        if (signal.aborted) return
+        if (signal.aborted) break
         complaint?.failed(error, 'the events stay in the channel, trying again')
+        if (error instanceof FlumeError && error.atOnce) {
+          // Without a pause, but not without a turn for everybody else.
+          await new Promise((resolve) => setImmediate(resolve))
+          continue
+        }
         const again = error instanceof FlumeError && error.retry
         await clock.sleep(again ? backoff.next() : backoffMaxMs, signal).catch(() => undefined)
       }
     }
+    await Promise.all(this.#parts.drivers.map((driver) => driver.settled()))
   }
 }
 

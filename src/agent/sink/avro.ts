@@ -2,9 +2,10 @@ import type { EventBatch } from '../../core/event-batch.ts'
 import type { EventSender } from '../../net/avro-rpc/flume-sender.ts'
 import { createHostSender, describeHosts, hostOptions, hostProblems } from '../../net/avro-rpc/host-options.ts'
 import { senderBatchSize, senderOptions, senderProblems } from '../../net/avro-rpc/sender-options.ts'
+import { clientTls, clientTlsProblems } from '../../net/tls/client.ts'
 import { count, type Options, port, text } from '../../spec/option.ts'
-import { clientTlsOptions, tlsProblems } from '../../spec/tls-options.ts'
-import { defineSink, type OptionProblem, type Sink, type SinkContext } from '../contract.ts'
+import { clientTlsOptions } from '../../spec/tls-options.ts'
+import { type CheckSettings, defineSink, type OptionProblem, type Sink, type SinkContext } from '../contract.ts'
 
 const options = {
   hostname: text({ doc: 'Host of the receiving Avro source; with hosts, the one called h1.' }),
@@ -30,8 +31,12 @@ export const avro = defineSink({
   create: (values, context) => new AvroSink(values, context),
 })
 
-function check(values: AvroOptions): readonly OptionProblem[] {
-  const problems: OptionProblem[] = [...tlsProblems(values), ...senderProblems(values), ...hostProblems(values, values)]
+function check(values: AvroOptions, settings?: CheckSettings): readonly OptionProblem[] {
+  const problems: OptionProblem[] = [
+    ...clientTlsProblems(values, settings),
+    ...senderProblems(values),
+    ...hostProblems(values, values),
+  ]
   if (values.maxIoWorkers !== undefined) {
     const message = 'has no effect: one loop serves every connection'
     problems.push({ option: 'maxIoWorkers', severity: 'note', code: 'no-effect', message })
@@ -45,7 +50,7 @@ class AvroSink implements Sink {
 
   constructor(values: AvroOptions, context: SinkContext) {
     this.batchSize = senderBatchSize(values)
-    this.#sender = createHostSender(values, context, values)
+    this.#sender = createHostSender(values, { ...context, tls: clientTls(values, context.settings) }, values)
   }
 
   start(): Promise<void> {

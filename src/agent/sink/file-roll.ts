@@ -1,7 +1,15 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { TimeZone } from '../../codec/time-zone.ts'
 import { count, nested, type Options, parsed, seconds, text } from '../../spec/option.ts'
-import { defineSink, type EventBatch, FlumeError, type Serializer, type Sink, type SinkContext } from '../contract.ts'
+import {
+  defineSink,
+  type EventBatch,
+  FlumeError,
+  type Serializer,
+  type SerializerContext,
+  type Sink,
+  type SinkContext,
+} from '../contract.ts'
 
 type PathManager = 'default' | 'rolltime'
 
@@ -9,7 +17,7 @@ const options = {
   'sink.directory': text({ doc: 'Directory of the files; it must exist.' }),
   'sink.rollInterval': seconds({ default: 30, doc: 'A new file each time so much has passed; 0 is never.' }),
   'sink.batchSize': count({ default: 100, min: 1, doc: 'Most events taken at once.' }),
-  'sink.serializer': nested<Serializer, Pick<SinkContext, 'log'>>('serializer', {
+  'sink.serializer': nested<Serializer, SerializerContext>('serializer', {
     default: 'text',
     doc: 'How events become bytes.',
   }),
@@ -45,6 +53,8 @@ interface OpenFile {
   readonly handle: FileHandle
   readonly path: string
   readonly serializer: Serializer
+  /** What its events have in common, where that matters; not known before the first. */
+  key: string | undefined
   /** Bytes up to the end of the last whole batch. */
   length: number
 }
@@ -85,8 +95,22 @@ class FileRollSink implements Sink {
 
   async write(batch: EventBatch): Promise<void> {
     await this.connect()
-    const file = this.#open as OpenFile
-    await this.#append(file, file.serializer.encode(batch))
+    for (const { key, events } of this.#runs(batch)) {
+      if (this.#open?.key !== undefined && this.#open.key !== key) await this.#close()
+      const file = (this.#open ??= await this.#begin())
+      file.key = key
+      await this.#append(file, await file.serializer.encode(events))
+    }
+  }
+
+  /** The batch in runs of events that may share a file. */
+  *#runs(batch: EventBatch): Iterable<{ readonly key: string | undefined; readonly events: EventBatch }> {
+    const keys = this.#open?.serializer.fileKeys?.(batch)
+    if (typeof keys !== 'object') return yield { key: keys, events: batch }
+    for (let from = 0, to = 1; from < batch.count; from = to++) {
+      while (to < batch.count && keys[to] === keys[from]) to++
+      yield { key: keys[from], events: batch.slice(from, to) }
+    }
   }
 
   async stop(): Promise<void> {
@@ -95,7 +119,7 @@ class FileRollSink implements Sink {
 
   async #begin(): Promise<OpenFile> {
     const directory = this.#options['sink.directory']
-    const serializer = await this.#options['sink.serializer'].create({ log: this.#context.log })
+    const serializer = await this.#options['sink.serializer'].create(this.#context)
     for (let taken = 0; taken < takenNamesMax; taken++) {
       const path = `${directory}/${this.#nextName()}`
       const handle = await open(path, 'wx').catch((cause: NodeJS.ErrnoException) => {
@@ -110,7 +134,7 @@ class FileRollSink implements Sink {
       })
       if (!handle) continue
       this.#context.counters.connectionCreated++
-      const file = { handle, path, serializer, length: 0 }
+      const file = { handle, path, serializer, key: undefined, length: 0 }
       await this.#append(file, serializer.begin())
       return file
     }

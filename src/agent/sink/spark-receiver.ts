@@ -2,7 +2,13 @@ import type { SparkEventBatch } from '../../codec/sparksink.ts'
 import { explain } from '../../core/error.ts'
 import { EventBatch } from '../../core/event-batch.ts'
 import type { FlumeSender } from '../../net/avro-rpc/flume-sender.ts'
-import { createSender, senderBatchSize, senderOptions, senderProblems } from '../../net/avro-rpc/sender-options.ts'
+import {
+  avroSpeech,
+  createSender,
+  senderBatchSize,
+  senderOptions,
+  senderProblems,
+} from '../../net/avro-rpc/sender-options.ts'
 import { type Caller, RpcServer } from '../../net/avro-rpc/server.ts'
 import { type SparkFeed, sparkService } from '../../net/avro-rpc/spark-service.ts'
 import { TcpListener } from '../../net/tcp-listener.ts'
@@ -76,7 +82,7 @@ class SparkPush implements Sink {
 
   constructor(values: SparkOptions, context: SinkContext) {
     this.batchSize = senderBatchSize(values)
-    this.#sender = createSender(values, context)
+    this.#sender = createSender(values, values, avroSpeech(values), context)
   }
 
   start(): Promise<void> {

@@ -3,10 +3,11 @@ import { flumeService } from '../../net/avro-rpc/flume-service.ts'
 import { RpcServer } from '../../net/avro-rpc/server.ts'
 import { admits, type IpFilterRules, parseIpFilter } from '../../net/ip-filter.ts'
 import { connectionsMaxDefault, TcpListener } from '../../net/tcp-listener.ts'
+import { serverTls, serverTlsProblems } from '../../net/tls/server.ts'
 import { ZlibWire } from '../../net/wire.ts'
 import { count, flag, type Options, parsed, port, text } from '../../spec/option.ts'
-import { serverTlsOptions, tlsProblems } from '../../spec/tls-options.ts'
-import { defineSource, type OptionProblem, type Source, type SourceContext } from '../contract.ts'
+import { serverTlsOptions } from '../../spec/tls-options.ts'
+import { type CheckSettings, defineSource, type OptionProblem, type Source, type SourceContext } from '../contract.ts'
 
 const options = {
   bind: text({ doc: 'Address to listen on.' }),
@@ -53,8 +54,8 @@ export const avro = defineSource({
   create: (values, context) => new AvroSource(values, context),
 })
 
-function check(values: AvroOptions): readonly OptionProblem[] {
-  const problems: OptionProblem[] = [...tlsProblems(values)]
+function check(values: AvroOptions, settings?: CheckSettings): readonly OptionProblem[] {
+  const problems: OptionProblem[] = [...serverTlsProblems(values, settings)]
   if (values.ipFilter && values.ipFilterRules.length === 0)
     problems.push({ option: 'ipFilterRules', code: 'missing', message: 'is needed when ipFilter = true' })
   if (values.threads > 0)
@@ -87,6 +88,7 @@ class AvroSource implements Source {
       clock,
       log,
       connectionsMax: this.#options['max-connections'],
+      tls: serverTls(this.#options, this.#context.settings),
       admit: ({ address }) => !this.#options.ipFilter || admits(this.#options.ipFilterRules, address),
       // Flume refreshes this number once a minute (S-05); here it is always right.
       onCount: (open) => {

@@ -1,9 +1,11 @@
 import { type Charset, charsetNamed } from '../../codec/charset.ts'
 import { NoEvents, readFlumeJson } from '../../codec/flume-json.ts'
+import { scanFlumeJson } from '../../codec/flume-json-scanner.ts'
 import { FlumeError } from '../../core/error.ts'
 import { type HttpAnswer, HttpListener, type HttpRequest } from '../../net/http-listener.ts'
+import { serverTls, serverTlsProblems } from '../../net/tls/server.ts'
 import { bytes, type Options, parsed, port, prefix, text } from '../../spec/option.ts'
-import { serverTlsOptions, tlsProblems } from '../../spec/tls-options.ts'
+import { type ServerTlsValues, serverTlsOptions } from '../../spec/tls-options.ts'
 import { defineSource, EventBatch, type Source, type SourceContext } from '../contract.ts'
 
 type HandlerName = 'JSONHandler' | 'BLOBHandler'
@@ -35,13 +37,40 @@ const options = {
   }),
   'QueuedThreadPool.': prefix({ doc: jettyDoc }),
   'HttpConfiguration.': prefix({ doc: jettyDoc }),
-  'SslContextFactory.': prefix({ doc: jettyDoc }),
+  'SslContextFactory.': prefix({
+    doc: "Of Jetty's settings for TLS: needClientAuth, wantClientAuth, trustStorePath, trustStorePassword, trustStoreType.",
+    secret: true,
+  }),
   'ServerConnector.': prefix({ doc: jettyDoc }),
   ...serverTlsOptions,
+  ssl: { ...serverTlsOptions.ssl, formerly: ['enableSSL'] },
+  'keystore-password': { ...serverTlsOptions['keystore-password'], formerly: ['keystorePassword'] },
+  'exclude-protocols': { ...serverTlsOptions['exclude-protocols'], formerly: ['excludeProtocols'] },
 }
 type HttpOptions = Options<typeof options>
 
 const jettyOptions = ['QueuedThreadPool.', 'HttpConfiguration.', 'SslContextFactory.', 'ServerConnector.'] as const
+const jettyTlsKeys: readonly string[] = [
+  'needClientAuth',
+  'wantClientAuth',
+  'trustStorePath',
+  'trustStorePassword',
+  'trustStoreType',
+]
+
+/** Jetty's own words for what the TLS block has, too: the only way to ask for certificates in Flume. */
+function tlsOf(options: HttpOptions): ServerTlsValues {
+  const jetty = options['SslContextFactory.']
+  const isTrue = (key: string): boolean => jetty[key]?.trim().toLowerCase() === 'true'
+  const asked = isTrue('needClientAuth') ? 'need' : isTrue('wantClientAuth') ? 'want' : undefined
+  return {
+    ...options,
+    'client-auth': asked ?? options['client-auth'],
+    truststore: jetty.trustStorePath ?? options.truststore,
+    'truststore-password': jetty.trustStorePassword ?? options['truststore-password'],
+    'truststore-type': jetty.trustStoreType ?? options['truststore-type'],
+  }
+}
 
 export const http = defineSource({
   type: 'http',
@@ -49,16 +78,18 @@ export const http = defineSource({
   summary: 'Receives events over HTTP, each request one transaction.',
   options,
   describe: (options) => `${options.bind}:${options.port}`,
-  check: (options) => [
+  check: (options, settings) => [
     ...jettyOptions.flatMap((name) =>
-      Object.keys(options[name]).map((key) => ({
-        option: `${name}${key}`,
-        severity: 'warning' as const,
-        code: 'no-effect',
-        message: 'has no effect: there is no Jetty here',
-      })),
+      Object.keys(options[name])
+        .filter((key) => name !== 'SslContextFactory.' || !jettyTlsKeys.includes(key))
+        .map((key) => ({
+          option: `${name}${key}`,
+          severity: 'warning' as const,
+          code: 'no-effect',
+          message: 'has no effect: there is no Jetty here',
+        })),
     ),
-    ...tlsProblems(options),
+    ...serverTlsProblems(tlsOf(options), settings),
   ],
   create: (options, context) => new HttpSource(options, context),
 })
@@ -106,6 +137,7 @@ class HttpSource implements Source {
       clock,
       log,
       bodyBytesMax: maxRequestBytes,
+      tls: serverTls(tlsOf(this.#options), this.#context.settings),
       refuse: (method) =>
         method === 'POST' || method === 'GET' ? undefined : (answersByMethod[method] ?? otherMethod),
       answer: (request) => this.#answer(request),
@@ -159,7 +191,7 @@ function fromJson({ contentType, body }: HttpRequest): EventBatch {
   const name = /;\s*charset\s*=\s*"?([^\s;"]+)/i.exec(contentType)?.[1]
   const charset = charsetOf(name)
   if (body.length === 0) throw new BadRequest(500, 'there is no body')
-  if (!charset) return readFlumeJson(body.toString())
+  if (!charset) return scanFlumeJson(body) ?? readFlumeJson(body.toString())
   const { encode } = charset
   return readFlumeJson(charset.decode(body, '\uFFFD') ?? '', encode)
 }

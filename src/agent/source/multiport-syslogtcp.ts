@@ -6,9 +6,10 @@ import { deliverHoldingBack } from '../../net/hold-back.ts'
 import { HostNames } from '../../net/host-names.ts'
 import { syslogOptions, syslogProblems } from '../../net/syslog-options.ts'
 import { type Peer, TcpListener } from '../../net/tcp-listener.ts'
+import { serverTls, serverTlsProblems } from '../../net/tls/server.ts'
 import type { Wire } from '../../net/wire.ts'
 import { bytes, count, type Options, parsed, prefix, type Reading, text } from '../../spec/option.ts'
-import { serverTlsOptions, tlsProblems } from '../../spec/tls-options.ts'
+import { serverTlsOptions } from '../../spec/tls-options.ts'
 import { type Delivered, defineSource, type EventBatch, type Source, type SourceContext } from '../contract.ts'
 
 const options = {
@@ -51,7 +52,7 @@ export const multiportSyslogTcp = defineSource({
   options,
   batchSizeOption: 'batchSize',
   describe: (options) => `${options.host}:${options.ports.join(',')}`,
-  check: (options) => [
+  check: (options, settings) => [
     ...(options.ports.length === 0
       ? [{ option: 'ports', message: 'is missing', hint: 'list the ports to listen on, separated by blanks' }]
       : []),
@@ -63,7 +64,7 @@ export const multiportSyslogTcp = defineSource({
       .filter((option) => options[option] !== undefined)
       .map((option) => ({ option, severity: 'warning' as const, code: 'no-effect', message: 'has no effect here' })),
     ...syslogProblems(options),
-    ...tlsProblems(options),
+    ...serverTlsProblems(options, settings),
   ],
   create: (options, context) => new MultiportSource(options, context),
 })
@@ -113,6 +114,7 @@ class MultiportSource implements Source {
       port,
       clock,
       log,
+      tls: serverTls(this.#options, this.#context.settings),
       onCount: (open) => {
         this.#open += open - openHere
         openHere = open

@@ -4,9 +4,10 @@ import { deliverHoldingBack } from '../../net/hold-back.ts'
 import { HostNames } from '../../net/host-names.ts'
 import { syslogFormatOptions, syslogOptions, syslogProblems } from '../../net/syslog-options.ts'
 import { type Peer, TcpListener } from '../../net/tcp-listener.ts'
+import { serverTls, serverTlsProblems } from '../../net/tls/server.ts'
 import type { Wire } from '../../net/wire.ts'
 import { bytes, type Options, port } from '../../spec/option.ts'
-import { serverTlsOptions, tlsProblems } from '../../spec/tls-options.ts'
+import { serverTlsOptions } from '../../spec/tls-options.ts'
 import { defineSource, type Source, type SourceContext } from '../contract.ts'
 
 const options = {
@@ -29,7 +30,7 @@ export const syslogTcp = defineSource({
   summary: 'Receives syslog over TCP, RFC 3164 and RFC 5424, by lines or by counts of octets.',
   options,
   describe: (options) => `${options.host}:${options.port}`,
-  check: (options) => [...syslogProblems(options), ...tlsProblems(options)],
+  check: (options, settings) => [...syslogProblems(options), ...serverTlsProblems(options, settings)],
   create: (options, context) => new SyslogTcpSource(options, context),
 })
 
@@ -52,6 +53,7 @@ class SyslogTcpSource implements Source {
       port,
       clock,
       log,
+      tls: serverTls(this.#options, this.#context.settings),
       onCount: (open) => {
         counters.openConnections = open
       },

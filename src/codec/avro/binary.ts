@@ -2,11 +2,10 @@
 //   long/int = zig-zag varint; bytes/string = long length, data; array/map = blocks (count, items …) ended by a count
 //   of 0, a negative count being followed by the block's size in bytes; union = branch as long, value; enum = int.
 import { FlumeError } from '../../core/error.ts'
+import { asBuffer, shortText, textOf } from '../text-range.ts'
 
 /** Bytes a varint of 64 bits can have. */
 const varintBytesMax = 10
-/** Texts up to this many characters are read and written byte by byte: cheaper than a call into the runtime. */
-const shortText = 24
 
 /** Reads Avro values one after the other. Every length is checked against the bytes that are there before it is used. */
 export class AvroReader {
@@ -39,6 +38,15 @@ export class AvroReader {
       return (((first & 0x7f) >>> 1) | (second << 6)) ^ -(first & 1)
     }
     return this.#longSlow()
+  }
+
+  /** Steps over a zig-zag number, of any size that 64 bits have. */
+  skipNumber(): void {
+    for (let i = 0; i < varintBytesMax; i++) {
+      if (this.at >= this.end) throw this.#broken('a number is cut off')
+      if ((this.bytes[this.at++] as number) < 0x80) return
+    }
+    throw this.#broken('a number has more than 64 bits')
   }
 
   /** A length or count that is not negative. */
@@ -225,22 +233,4 @@ export class AvroWriter {
     this.#bytes.copy(grown, 0, 0, this.#at)
     this.#bytes = grown
   }
-}
-
-/** UTF-8 bytes as text; bytes that are no UTF-8 become U+FFFD, as Java reads them. */
-export function textOf(bytes: Buffer, start: number, end: number): string {
-  if (end - start <= shortText) {
-    let text = ''
-    for (let i = start; i < end; i++) {
-      const byte = bytes[i] as number
-      if (byte > 0x7f) return bytes.toString('utf8', start, end)
-      text += String.fromCharCode(byte)
-    }
-    return text
-  }
-  return bytes.toString('utf8', start, end)
-}
-
-export function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }

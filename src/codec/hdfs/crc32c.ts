@@ -1,4 +1,4 @@
-// CRC-32C (Castagnoli), as HDFS guards its chunks. Sixteen bytes a step by sixteen tables ("slicing"), read as 32-bit words;
+// CRC-32C (Castagnoli), as HDFS guards its chunks and Kafka its record batches. Sixteen bytes a step by sixteen tables ("slicing"), read as 32-bit words;
 // measured at 0.9 GiB/s, no slower than an addon that is called for every 512 bytes.
 
 const polynomial = 0x82f63b78
@@ -26,10 +26,12 @@ const isLittleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1
 export function crc32c(bytes: Uint8Array, from: number, to: number): number {
   let crc = -1
   let at = from
-  const start = bytes.byteOffset + from
-  if (isLittleEndian && (start & 3) === 0 && to - from >= 16) {
-    const blocks = (to - from) >>> 4
-    crc = slices(new Int32Array(bytes.buffer, start, blocks * 4), 0, blocks, crc)
+  if (isLittleEndian && to - from >= 20) {
+    // Words must lie at multiples of four.
+    for (; ((bytes.byteOffset + at) & 3) !== 0; at++)
+      crc = (crc >>> 8) ^ (tables[(crc ^ (bytes[at] as number)) & 255] as number)
+    const blocks = (to - at) >>> 4
+    crc = slices(new Int32Array(bytes.buffer, bytes.byteOffset + at, blocks * 4), 0, blocks, crc)
     at += blocks << 4
   }
   for (; at < to; at++) crc = (crc >>> 8) ^ (tables[(crc ^ (bytes[at] as number)) & 255] as number)

@@ -1,5 +1,5 @@
 import type { Clock } from '../../core/clock.ts'
-import { asError, explain, FlumeError } from '../../core/error.ts'
+import { asError, explain, FlumeError, RefusedEventsError } from '../../core/error.ts'
 import type { EventBatch } from '../../core/event-batch.ts'
 import type { Random } from '../../core/random.ts'
 import type { Logger } from '../../monitor/logger.ts'
@@ -68,7 +68,9 @@ export class BalancingSender implements EventSender {
       }
     }
     const why = cause === undefined ? 'every host is left out for a while after failures' : asError(cause).message
-    throw new FlumeError('DELIVERY', `no host took the events: ${why}`, { cause, retry: true })
+    // Refused by a host that could be reached: it may be for what the events are.
+    const Failure = cause instanceof RefusedEventsError ? RefusedEventsError : FlumeError
+    throw new Failure('DELIVERY', `no host took the events: ${why}`, { cause, retry: true })
   }
 
   async close(): Promise<void> {

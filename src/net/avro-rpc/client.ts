@@ -1,28 +1,22 @@
-import { connect, type Socket } from 'node:net'
 import { AvroReader, AvroWriter } from '../../codec/avro/binary.ts'
 import { readResult, writeCall } from '../../codec/avro/call.ts'
 import { type Frame, FrameDecoder, type FrameLimits, finishFrame, frameHeadBytes } from '../../codec/avro/frame.ts'
 import { readHandshakeResponse, writeHandshakeRequest } from '../../codec/avro/handshake.ts'
 import type { RpcProtocol } from '../../codec/avro/protocol.ts'
 import { messageShape } from '../../codec/avro/shape.ts'
-import type { Clock, Timer } from '../../core/clock.ts'
+import type { Timer } from '../../core/clock.ts'
 import { asError, FlumeError } from '../../core/error.ts'
+import { type ConnectOptions, connectSocket, connectTimeoutMsDefault } from '../connect.ts'
 import { SocketWire, type Wire, ZlibWire } from '../wire.ts'
 
-export interface RpcClientOptions extends FrameLimits {
-  readonly host: string
-  readonly port: number
-  readonly clock: Clock
-  /** Limit for connecting; the first call, which shakes hands, has as much more time. Milliseconds. */
-  readonly connectTimeoutMs?: number
+/** The first call, which shakes hands, has as much more time as connecting. */
+export interface RpcClientOptions extends ConnectOptions, FrameLimits {
   /** Limit for a call's answer, in milliseconds; 0 waits as long as the connection lives. */
   readonly requestTimeoutMs?: number
   /** Compresses both directions, as the server must expect; 0 to 9, -1 for zlib's default. */
   readonly deflateLevel?: number | undefined
-  readonly signal?: AbortSignal | undefined
 }
 
-export const connectTimeoutMsDefault = 20_000
 export const requestTimeoutMsDefault = 20_000
 /** Bytes of a handshake that does not carry the protocol, and of the call's head. */
 const callBytesHint = 96
@@ -66,8 +60,7 @@ export class RpcClient {
 
   /** Connects; rejects CONNECTION or TIMEOUT (retry), or the signal's reason. */
   static async connect(protocol: RpcProtocol, options: RpcClientOptions): Promise<RpcClient> {
-    const socket = await connectSocket(options)
-    const plain = new SocketWire(socket)
+    const plain = new SocketWire(await connectSocket(options))
     const wire = options.deflateLevel === undefined ? plain : new ZlibWire(plain, options.deflateLevel)
     return new RpcClient(wire, protocol, options)
   }
@@ -206,38 +199,4 @@ export class RpcClient {
     this.#pending.clear()
     return error
   }
-}
-
-function connectSocket(options: RpcClientOptions): Promise<Socket> {
-  const { host, port, clock, signal, connectTimeoutMs = connectTimeoutMsDefault } = options
-  const where = `${host}:${port}`
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(signal.reason)
-    const socket = connect({ host, port })
-    const settle = (): void => {
-      timer.cancel()
-      signal?.removeEventListener('abort', onAbort)
-      socket.off('connect', onConnect)
-      socket.off('error', onError)
-    }
-    const give = (error: unknown): void => {
-      settle()
-      socket.on('error', () => undefined)
-      socket.destroy()
-      reject(error)
-    }
-    const onAbort = (): void => give(signal?.reason)
-    const timer = clock.after(connectTimeoutMs, () =>
-      give(new FlumeError('TIMEOUT', `no connection to ${where} within ${connectTimeoutMs} ms`, { retry: true })),
-    )
-    signal?.addEventListener('abort', onAbort, { once: true })
-    const onError = (cause: Error): void =>
-      give(new FlumeError('CONNECTION', `cannot connect to ${where}`, { cause, retry: true }))
-    const onConnect = (): void => {
-      settle()
-      resolve(socket)
-    }
-    socket.on('error', onError)
-    socket.on('connect', onConnect)
-  })
 }

@@ -1,4 +1,4 @@
-import { explain, FlumeError } from '../../core/error.ts'
+import { explain, FlumeError, RefusedEventsError } from '../../core/error.ts'
 import type { EventBatch } from '../../core/event-batch.ts'
 import type { Logger } from '../../monitor/logger.ts'
 import type { EventSender, FlumeSender } from './flume-sender.ts'
@@ -40,7 +40,9 @@ export class FailoverSender implements EventSender {
         log.warn(`${sender.where} failed, turning to the next host: ${explain(error)}`)
       }
     }
-    throw new FlumeError('DELIVERY', `no host took the events in ${attemptsMax} attempts`, { cause, retry: true })
+    // Refused by a host that could be reached: it may be for what the events are.
+    const Failure = cause instanceof RefusedEventsError ? RefusedEventsError : FlumeError
+    throw new Failure('DELIVERY', `no host took the events in ${attemptsMax} attempts`, { cause, retry: true })
   }
 
   async close(): Promise<void> {

@@ -1,18 +1,26 @@
-import type { Status } from '../../codec/avro/flume.ts'
 import type { Clock } from '../../core/clock.ts'
-import { FlumeError } from '../../core/error.ts'
+import { FlumeError, RefusedEventsError } from '../../core/error.ts'
 import type { EventBatch } from '../../core/event-batch.ts'
 import type { SinkCounters } from '../../monitor/counters.ts'
 import type { Logger } from '../../monitor/logger.ts'
-import { FlumeClient } from './flume-client.ts'
+
+/** A connection to a receiver of events, whatever protocol it speaks. */
+export interface EventConnection {
+  /** True until the connection ends or a call fails on it. */
+  readonly usable: boolean
+  /** The receiver's status for a whole batch, sent in one call; `OK` when the events are kept. */
+  appendBatch(batch: EventBatch): Promise<string>
+  /** The receiver's status for event `index` of the batch, sent alone. */
+  append(batch: EventBatch, index: number): Promise<string>
+  /** Drops the connection; calls under way reject CLOSED. */
+  close(): Promise<void>
+}
 
 export interface FlumeSenderOptions {
   readonly host: string
   readonly port: number
-  readonly connectTimeoutMs: number
-  readonly requestTimeoutMs: number
-  /** Undefined: no compression. */
-  readonly deflateLevel: number | undefined
+  /** Makes a connection; rejects CONNECTION or TIMEOUT, or the signal's reason. */
+  connect(signal: AbortSignal): Promise<EventConnection>
   /** A connection older than this is replaced before the next batch; 0 never. */
   readonly resetIntervalMs: number
   readonly clock: Clock
@@ -20,7 +28,7 @@ export interface FlumeSenderOptions {
   readonly log: Logger
 }
 
-/** What sends events to an Avro source, or to one of several. */
+/** What sends events to a Flume agent, or to one of several. */
 export interface EventSender {
   /** Makes sure of a connection; rejects CONNECTION or TIMEOUT when none can be had. */
   connect(): Promise<void>
@@ -33,10 +41,10 @@ export interface EventSender {
   close(): Promise<void>
 }
 
-/** One connection to an Avro source, made when it is needed (N-07) and dropped after any failure (S-06). */
+/** One connection to a Flume agent, made when it is needed (N-07) and dropped after any failure (S-06). */
 export class FlumeSender implements EventSender {
   readonly #options: FlumeSenderOptions
-  #client: FlumeClient | undefined
+  #client: EventConnection | undefined
   #connectedAtMs = 0
   readonly #stop = new AbortController()
 
@@ -58,25 +66,16 @@ export class FlumeSender implements EventSender {
   async connect(): Promise<void> {
     if (this.#client?.usable && !this.#isOld()) return
     await this.#drop()
-    const { host, port, clock, counters, connectTimeoutMs, requestTimeoutMs, deflateLevel, log } = this.#options
-    const signal = this.#stop.signal
+    const { clock, counters, log } = this.#options
     try {
-      this.#client = await FlumeClient.connect({
-        host,
-        port,
-        clock,
-        connectTimeoutMs,
-        requestTimeoutMs,
-        deflateLevel,
-        signal,
-      })
+      this.#client = await this.#options.connect(this.#stop.signal)
     } catch (error) {
       counters.connectionFailed++
       throw error
     }
     counters.connectionCreated++
     this.#connectedAtMs = clock.monotonic()
-    log.debug(`connected to ${host}:${port}`)
+    log.debug(`connected to ${this.where}`)
   }
 
   /** Any failure drops the connection. */
@@ -97,9 +96,9 @@ export class FlumeSender implements EventSender {
     await this.#drop()
   }
 
-  #check(status: Status | undefined): void {
+  #check(status: string | undefined): void {
     if (status === 'OK') return
-    throw new FlumeError('DELIVERY', `${this.where} answered ${status}`, {
+    throw new RefusedEventsError('DELIVERY', `${this.where} answered ${status}`, {
       retry: true,
       hint: "the receiving agent's channel may be full, or its transactionCapacity below this batch size",
     })

@@ -3,21 +3,29 @@ import type { Random } from '../../core/random.ts'
 import type { SinkCounters } from '../../monitor/counters.ts'
 import type { Logger } from '../../monitor/logger.ts'
 import { count, flag, list, millis, type Options, prefix, text } from '../../spec/option.ts'
+import { thriftProtocolOf, thriftProtocolOption, thriftProtocolProblem } from '../thrift-rpc/protocol-option.ts'
+import type { ClientTls } from '../tls/client.ts'
 import { BalancingSender } from './balancing-sender.ts'
 import { FailoverSender } from './failover-sender.ts'
 import type { EventSender, FlumeSender } from './flume-sender.ts'
-import { createSender, type SenderProblem, type SenderValues } from './sender-options.ts'
+import { avroSpeech, createSender, type SenderProblem, type SenderValues, type Speech } from './sender-options.ts'
 
 const pauseMaxMsDefault = 30_000
+
+/** Where the receivers are. */
+export const hostListOptions = {
+  hosts: list({ optional: true, doc: 'Names of the receivers, in their order; each needs hosts.NAME.' }),
+  'hosts.': prefix({ doc: 'Address of a receiver as host:port, below its name.' }),
+}
+type HostListValues = Options<typeof hostListOptions>
 
 /** What Flume's RPC clients can be told about one or several receivers (flume-components §12). */
 export const hostOptions = {
   'client.type': text({
     default: 'default',
-    doc: 'default sends to the first host, default_failover to the next one when a host fails, default_loadbalance to all in turn.',
+    doc: 'default sends to the first host, default_failover to the next one when a host fails, default_loadbalance to all in turn; thrift sends to the first host in the words of a Thrift source.',
   }),
-  hosts: list({ optional: true, doc: 'Names of the receivers, in their order; each needs hosts.NAME.' }),
-  'hosts.': prefix({ doc: 'Address of a receiver as host:port, below its name.' }),
+  ...hostListOptions,
   'max-attempts': count({
     optional: true,
     min: 1,
@@ -36,6 +44,11 @@ export const hostOptions = {
     min: 0,
     doc: `Longest time a host is left out; 0 means ${pauseMaxMsDefault} ms.`,
   }),
+  protocol: thriftProtocolOption,
+  maxConnections: count({
+    optional: true,
+    doc: "Connections that Flume's thrift client may open; has no effect here, where calls go one after the other.",
+  }),
 }
 export type HostValues = Options<typeof hostOptions>
 
@@ -45,9 +58,9 @@ export interface HostAddress {
   readonly port: number
 }
 
-type ClientKind = 'default' | 'default_failover' | 'default_loadbalance'
+type ClientKind = 'default' | 'default_failover' | 'default_loadbalance' | 'thrift'
 
-const kinds: ReadonlyMap<string, ClientKind | 'thrift'> = new Map([
+const kinds: ReadonlyMap<string, ClientKind> = new Map([
   ['default', 'default'],
   ['org.apache.flume.api.nettyavrorpcclient', 'default'],
   ['default_failover', 'default_failover'],
@@ -59,9 +72,26 @@ const kinds: ReadonlyMap<string, ClientKind | 'thrift'> = new Map([
 ])
 
 /** Everything wrong with the options, and what has no effect. `first` is the host `h1` of a sink. */
-export function hostProblems(values: HostValues, first?: HostAddress): readonly SenderProblem[] {
-  const kind = kinds.get(values['client.type'].trim().toLowerCase())
-  if (kind === undefined || kind === 'thrift') return [unsupported(values['client.type'], kind)]
+export function hostProblems(values: HostValues & SenderValues, first?: HostAddress): readonly SenderProblem[] {
+  const kind = kindOf(values)
+  if (kind === undefined) {
+    const hint = 'use default, default_failover or default_loadbalance, which speak Avro, or thrift'
+    const message = `"${values['client.type']}" is no client there is`
+    return [{ option: 'client.type', code: 'not-supported', message, hint }]
+  }
+  const names = namesOf(values, first)
+  const problems: SenderProblem[] = [...hostListProblems(values, first)]
+  if ((kind === 'default_failover' || kind === 'default_loadbalance') && names.length < 2) {
+    problems.push({ option: 'hosts', code: 'one-host', message: `${kind} needs at least two hosts` })
+  }
+  if (isSingle(kind) && names.length > 1) {
+    problems.push(said('warning', 'hosts', `only ${names[0]} is used: client.type is ${kind}`))
+  }
+  return [...problems, ...selectorProblems(values), ...idleProblems(values, kind), ...protocolProblems(values, kind)]
+}
+
+/** What is wrong with the names and addresses of the receivers. */
+export function hostListProblems(values: HostListValues, first?: HostAddress): readonly SenderProblem[] {
   const problems: SenderProblem[] = []
   const names = namesOf(values, first)
   if (names.length === 0) {
@@ -82,19 +112,46 @@ export function hostProblems(values: HostValues, first?: HostAddress): readonly 
       problems.push({ option: at, code: 'bad-address', message: `"${place}" is not host:port` })
     }
   }
-  if (kind !== 'default' && names.length < 2) {
-    problems.push({ option: 'hosts', code: 'one-host', message: `${kind} needs at least two hosts` })
-  }
-  if (kind === 'default' && names.length > 1) {
-    problems.push(said('warning', 'hosts', `only ${names[0]} is used: client.type is default`))
-  }
-  return [...problems, ...selectorProblems(values), ...idleProblems(values, kind)]
+  return problems
 }
 
-function unsupported(type: string, kind: 'thrift' | undefined): SenderProblem {
-  const message = kind ? "Flume's Thrift protocol is not spoken here" : `"${type}" is no client there is`
-  const hint = 'use default, default_failover or default_loadbalance, which speak Avro'
-  return { option: 'client.type', code: 'not-supported', message, hint }
+/** Flume: a word that its Thrift client does not know is logged and means compact. */
+function protocolProblems(values: HostValues & SenderValues, kind: ClientKind): SenderProblem[] {
+  const idle = (option: string, owner: string): SenderProblem =>
+    said('note', option, `has no effect: it belongs to ${owner}`)
+  if (kind !== 'thrift') {
+    const problems: SenderProblem[] = []
+    if (values.protocol !== 'compact') problems.push(idle('protocol', 'client.type thrift'))
+    if (values.maxConnections !== undefined) problems.push(idle('maxConnections', 'client.type thrift'))
+    return problems
+  }
+  const problems: SenderProblem[] = [...thriftProtocolWarnings(values.protocol)]
+  if (values['compression-type'] !== 'none') problems.push(idle('compression-type', 'the clients that speak Avro'))
+  if (values.maxConnections !== undefined) {
+    problems.push(said('note', 'maxConnections', 'has no effect: calls go one after the other'))
+  }
+  return problems
+}
+
+/** What Flume's Thrift clients say of `protocol`: a word that is neither means compact. */
+export function thriftProtocolWarnings(word: string): readonly SenderProblem[] {
+  const problem = thriftProtocolProblem(word)
+  if (!problem) return []
+  const message = problem.isKnown ? problem.message : `${problem.message}; compact is used`
+  return [{ option: 'protocol', severity: 'warning', code: 'unknown-protocol', message }]
+}
+
+function kindOf(values: HostValues): ClientKind | undefined {
+  return kinds.get(values['client.type'].trim().toLowerCase())
+}
+
+function isSingle(kind: ClientKind | undefined): boolean {
+  return kind === 'default' || kind === 'thrift'
+}
+
+/** True when the properties ask for a client of one host. */
+export function hasOneHost(values: HostValues): boolean {
+  return isSingle(kindOf(values))
 }
 
 function selectorProblems(values: HostValues): SenderProblem[] {
@@ -131,6 +188,7 @@ export interface HostContext {
   readonly random: Random
   readonly counters: SinkCounters
   readonly log: Logger
+  readonly tls?: ClientTls | undefined
 }
 
 /** The sender that values without an error among their problems ask for. */
@@ -139,12 +197,9 @@ export function createHostSender(
   context: HostContext,
   first?: HostAddress,
 ): EventSender {
-  const senders = namesOf(values, first).flatMap((name): FlumeSender[] => {
-    const place = values['hosts.'][name]
-    const address = place === undefined ? first : addressOf(place)
-    return address ? [createSender({ ...values, ...address }, context)] : []
-  })
-  const kind = kinds.get(values['client.type'].trim().toLowerCase())
+  const kind = kindOf(values)
+  const speech: Speech = kind === 'thrift' ? { thrift: thriftProtocolOf(values.protocol) } : avroSpeech(values)
+  const senders = hostsOf(values, first).map((address) => createSender(values, address, speech, context))
   if (kind === 'default_failover') {
     return new FailoverSender({ senders, attemptsMax: values['max-attempts'] ?? senders.length, log: context.log })
   }
@@ -155,17 +210,26 @@ export function createHostSender(
   return senders[0] as FlumeSender
 }
 
+/** Addresses of the receivers, in their order. */
+export function hostsOf(values: HostListValues, first?: HostAddress): readonly HostAddress[] {
+  return namesOf(values, first).flatMap((name): HostAddress[] => {
+    const place = values['hosts.'][name]
+    const address = place === undefined ? first : addressOf(place)
+    return address ? [address] : []
+  })
+}
+
 /** Where the events go, for people. */
 export function describeHosts(values: HostValues, first?: HostAddress): string {
   const places = namesOf(values, first).map(
     (name) => values['hosts.'][name] ?? (first ? `${first.hostname}:${first.port}` : name),
   )
-  const kind = kinds.get(values['client.type'].trim().toLowerCase())
-  return kind === 'default' ? (places[0] ?? '') : places.join(kind === 'default_failover' ? ', else ' : ', ')
+  const kind = kindOf(values)
+  return isSingle(kind) ? (places[0] ?? '') : places.join(kind === 'default_failover' ? ', else ' : ', ')
 }
 
 /** A sink's own hostname and port are the host h1, unless `hosts` names others (flume-components §6.4). */
-function namesOf(values: HostValues, first: HostAddress | undefined): readonly string[] {
+function namesOf(values: HostListValues, first: HostAddress | undefined): readonly string[] {
   return values.hosts ?? (first ? ['h1'] : [])
 }
 

@@ -6,9 +6,11 @@ import { SinkCounters } from '../../monitor/counters.ts'
 import type { Logger } from '../../monitor/logger.ts'
 import { count, type Options } from '../../spec/option.ts'
 import { readOptions } from '../../spec/read.ts'
-import { clientTlsOptions, tlsProblems } from '../../spec/tls-options.ts'
+import { clientTlsOptions } from '../../spec/tls-options.ts'
+import { clientTls, clientTlsProblems } from '../tls/client.ts'
+import type { TlsSettings } from '../tls/problem.ts'
 import type { EventSender } from './flume-sender.ts'
-import { createHostSender, hostOptions, hostProblems } from './host-options.ts'
+import { createHostSender, hasOneHost, hostOptions, hostProblems } from './host-options.ts'
 import { senderBatchSize, senderOptions, senderProblems } from './sender-options.ts'
 
 /** Every property that Flume's RPC clients read (flume-components §12). */
@@ -51,17 +53,21 @@ export interface RpcClientParts {
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
+  /** For TLS keys that the properties leave out; none when left out. */
+  readonly settings?: TlsSettings
 }
 
 /**
- * A client for these properties. With `client.type = default` it is connected when this resolves, as in Flume; clients
+ * A client for these properties. With `client.type` `default` or `thrift` it is connected when this resolves; clients
  * of several hosts connect when they have something to send. Rejects USAGE for properties that are wrong, all of them
  * in one message, CONNECTION or TIMEOUT when the host cannot be reached.
  */
 export async function openRpcClient(properties: RpcClientProperties, parts: RpcClientParts): Promise<RpcClient> {
-  const values = readProperties(properties, parts.log)
-  const sender = createHostSender(values, { ...parts, counters: new SinkCounters() })
-  const isSingle = /default$|nettyavrorpcclient$/i.test(values['client.type'].trim())
+  const { settings = { env: {}, properties: new Map<string, string>() } } = parts
+  const values = readProperties(properties, parts.log, settings)
+  const tls = clientTls(values, settings)
+  const sender = createHostSender(values, { ...parts, tls, counters: new SinkCounters() })
+  const isSingle = hasOneHost(values)
   const client = new SendingClient(sender, senderBatchSize(values), isSingle)
   if (!isSingle) return client
   try {
@@ -74,13 +80,15 @@ export async function openRpcClient(properties: RpcClientProperties, parts: RpcC
 }
 
 /** Reads the properties; what is wrong is one error, what has no effect is logged. */
-function readProperties(properties: RpcClientProperties, log: Logger): RpcClientValues {
+function readProperties(properties: RpcClientProperties, log: Logger, settings: TlsSettings): RpcClientValues {
   const place = { file: '', line: 0, column: 0 }
   const raws = new Map(Object.entries(properties).map(([name, value]) => [name, { ...place, text: String(value) }]))
   const { values, findings } = readOptions({ table: rpcClientOptions, raws, path: '', place })
   const given = values as RpcClientValues
   const isReadable = !findings.some(({ severity }) => severity === 'error')
-  const rules = isReadable ? [...tlsProblems(given), ...senderProblems(given), ...hostProblems(given)] : []
+  const rules = isReadable
+    ? [...clientTlsProblems(given, settings), ...senderProblems(given), ...hostProblems(given)]
+    : []
   const problems = [
     ...findings.map(({ path, ...rest }) => ({ option: path, ...rest })),
     ...rules.map((rule) => ({ severity: 'error' as const, ...rule })),

@@ -10,8 +10,8 @@ import {
 } from '../../codec/avro/handshake.ts'
 import type { RpcProtocol } from '../../codec/avro/protocol.ts'
 import { messageShape } from '../../codec/avro/shape.ts'
-import type { Clock } from '../../core/clock.ts'
 import { explain, FlumeError } from '../../core/error.ts'
+import { FrameChunks, type FrameChunksOptions } from '../frame-chunks.ts'
 import type { Peer } from '../tcp-listener.ts'
 import type { Wire } from '../wire.ts'
 
@@ -35,14 +35,11 @@ export interface RpcService {
   call(message: string, args: AvroReader, caller: Caller): Promise<RpcValue>
 }
 
-export interface RpcServerOptions extends FrameLimits {
+export interface RpcServerOptions extends FrameLimits, FrameChunksOptions {
   /** Told apart by handshake and message name; the first one answers when neither tells. */
   readonly services: readonly RpcService[]
-  readonly clock: Clock
   /** Calls of one connection that may be under way together; the connection is not read meanwhile. */
   readonly callsMax?: number
-  /** Time a frame may take from its first byte to its last, in milliseconds. */
-  readonly frameMsMax?: number
 }
 
 /** Room for a handshake that tells the server's protocol. */
@@ -50,7 +47,6 @@ const handshakeBytesHint = 64
 const callsMaxDefault = 16
 /** Arguments of calls under way, in bytes, above which one call at a time is enough. */
 const callBytesMax = 1024 * 1024
-const frameMsMaxDefault = 120_000
 /** Client protocols remembered; beyond, the oldest is forgotten and asked for again. */
 const clientsMax = 1000
 
@@ -119,17 +115,18 @@ class RpcSession {
   readonly #caller: Caller
   readonly #over = new AbortController()
   readonly #decoder: FrameDecoder
+  readonly #chunks: FrameChunks
   readonly #running = new Set<Promise<void>>()
   #runningBytes = 0
   #service: RpcService | undefined
   #problem: string | undefined
-  #frameDueMs: number | undefined
 
   constructor(server: RpcServer, options: RpcServerOptions, wire: Wire, peer: Peer) {
     this.#server = server
     this.#options = options
     this.#wire = wire
     this.#decoder = new FrameDecoder(options)
+    this.#chunks = new FrameChunks(wire, options)
     // Each call under way may listen to it.
     setMaxListeners(0, this.#over.signal)
     this.#caller = { ...peer, signal: this.#over.signal }
@@ -153,30 +150,18 @@ class RpcSession {
   }
 
   async #readCalls(): Promise<void> {
-    for (let chunk = await this.#readChunk(); chunk; chunk = await this.#readChunk()) {
+    for (
+      let chunk = await this.#chunks.read(this.#decoder.midFrame);
+      chunk;
+      chunk = await this.#chunks.read(this.#decoder.midFrame)
+    ) {
       this.#decoder.push(chunk)
       for (let frame = this.#decoder.next(); frame; frame = this.#decoder.next()) {
-        this.#frameDueMs = undefined
+        this.#chunks.completed()
         this.#answer(frame)
         await this.#untilRoom()
       }
     }
-  }
-
-  /** The next chunk; one that continues a frame must come in time. */
-  async #readChunk(): Promise<Buffer | undefined> {
-    if (!this.#decoder.midFrame) return this.#wire.read()
-    const { clock, frameMsMax = frameMsMaxDefault } = this.#options
-    this.#frameDueMs ??= clock.monotonic() + frameMsMax
-    let late = false
-    const timer = clock.after(this.#frameDueMs - clock.monotonic(), () => {
-      late = true
-      this.#wire.stopReading()
-    })
-    const chunk = await this.#wire.read()
-    timer.cancel()
-    if (late) throw new FlumeError('TIMEOUT', `a frame was not complete after ${frameMsMax} ms`)
-    return chunk
   }
 
   /** Holds the connection back while it has enough under way, or does not take its answers. */

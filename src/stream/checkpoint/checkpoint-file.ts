@@ -65,9 +65,10 @@ export function writeFirstCheckpoint(folder: string, checkpoint: Checkpoint): vo
 export async function writeCheckpoint(folder: string, checkpoint: Checkpoint, sync: boolean): Promise<void> {
   const path = join(folder, `checkpoint-${checkpoint.timeMs}`)
   const temporary = join(folder, 'temp')
+  const text = encode(checkpoint)
   const handle = await open(temporary, 'w')
   try {
-    await handle.writeFile(encode(checkpoint))
+    await handle.writeFile(text)
     if (sync) await handle.datasync()
   } finally {
     await handle.close()

@@ -262,7 +262,8 @@ export class Checkpointer {
     const needed = spans.filter(([timeMs]) => timeMs > keptMs)
     // The last one stays: it says from where on blocks belong to no batch.
     this.#spans.set(id, needed.length > 0 ? needed : spans.slice(-1))
-    return { next, spans: needed }
+    // A list of its own: batches that are generated while this is being written belong to the next checkpoint.
+    return { next, spans: [...needed] }
   }
 
   /** Deletes what no kept checkpoint needs, now that the newest is on disk. */

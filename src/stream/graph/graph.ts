@@ -117,6 +117,8 @@ export class StreamGraph implements NodeGraph {
     this.zeroMs = zeroMs
     for (const output of this.outputs) output.source.rememberAtLeast(this.#rememberMs ?? 0)
     for (const node of this.nodes) if (this.#rememberMs !== undefined) node.rememberAtLeast(this.#rememberMs)
+    for (const { source } of this.outputs) source.readers++
+    for (const node of this.reachable()) for (const parent of node.dependencies) parent.readers++
   }
 
   /** The streams that an output operation reaches. */

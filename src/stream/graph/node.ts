@@ -1,3 +1,4 @@
+import type { Push, Signal } from '../rdd/push.ts'
 import type { RDD } from '../rdd/rdd.ts'
 import type { SparkContext } from '../spark-context.ts'
 import { StorageLevel } from '../storage-level.ts'
@@ -33,6 +34,8 @@ export abstract class Node<T> {
   #rememberMs = 0
   #checkpointMs: number | undefined
   #label: string | undefined
+  /** How many streams and output operations read each batch of this one: with several, it is computed once for all (B71). */
+  readers = 0
   readonly #generated = new Map<number, Promise<MaybeRdd<T>>>()
 
   constructor(graph: NodeGraph) {
@@ -57,6 +60,7 @@ export abstract class Node<T> {
     try {
       const rdd = await this.compute(timeMs)
       if (rdd && this.#level.isKept && !rdd.storageLevel.isKept) rdd.persist(this.#level)
+      else if (rdd && this.readers > 1) rdd.share()
       return rdd
     } catch (error) {
       this.#generated.delete(timeMs)
@@ -142,6 +146,7 @@ export abstract class Node<T> {
       if (generatedMs > timeMs - this.rememberMs) continue
       this.#generated.delete(generatedMs)
       if (this.#level.isKept) void rdd.then((held) => held?.unpersist()).catch(() => undefined)
+      else if (this.readers > 1) void rdd.then((held) => held?.unshare()).catch(() => undefined)
     }
   }
 
@@ -206,6 +211,11 @@ export abstract class InputNode<T> extends Node<T> {
 
   /** Takes back what `saveBatches` gave, in a new process; `timeMs` is the last batch that was generated. */
   restoreBatches(_saved: unknown, _timeMs: number): void {}
+
+  /** Pushes the records of a part that this input has named as the leaf of a plan; called in another thread than named it. */
+  runPart(_part: unknown, _push: Push<T>): Signal {
+    throw new Error(`${this.name} is read in the thread of the job`)
+  }
 
   infoAt(timeMs: number): InputInfo | undefined {
     return this.#infos.get(timeMs)

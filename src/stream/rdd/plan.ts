@@ -32,8 +32,9 @@ export interface FilePart {
 export type Leaf =
   | { readonly kind: 'items'; readonly items: Items<unknown> }
   | { readonly kind: 'column'; readonly column: Column }
-  /** Read by operator `node`, or as lines of text. */
-  | { readonly kind: 'file'; readonly part: FilePart; readonly node: number | undefined }
+  | { readonly kind: 'text'; readonly part: FilePart }
+  /** Read by an input of the job's graph, which knows what `part` is: a plain value. */
+  | { readonly kind: 'input'; readonly node: number; readonly part: unknown }
 
 /** What a plan sees of the data behind it. */
 export interface Dataset<T> {

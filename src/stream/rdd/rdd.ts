@@ -1,7 +1,9 @@
 import { seededRandom } from '../../core/random.ts'
 import { StorageLevel } from '../storage-level.ts'
 import { type Shape, textForm } from '../text-form.ts'
+import { IllegalArgumentError } from '../time.ts'
 import { type Column, decodeRecords } from './column.ts'
+import { DistinctEstimate } from './distinct-estimate.ts'
 import { type Aggregator, CogroupPlan, CombinePlan, GatherPlan, RoutePlan } from './exchange.ts'
 import { KeyMap } from './key.ts'
 import {
@@ -16,6 +18,7 @@ import {
   WrapPlan,
 } from './narrow.ts'
 import { type Partitioner, toPartitioner } from './partitioner.ts'
+import { pipeThrough } from './pipe.ts'
 import {
   collectPartition,
   collectRun,
@@ -27,8 +30,9 @@ import {
   type Runner,
   type UserFunction,
 } from './plan.ts'
-import { type Items, isThenable, type Push, pushPaced, type Settled, type Signal, STOP } from './push.ts'
+import { type Items, isThenable, type Push, pushArray, pushPaced, type Settled, type Signal, STOP } from './push.ts'
 import { saveAsText } from './save.ts'
+import { partitionFile, readPartition, savePartition } from './saved.ts'
 import { slice } from './source.ts'
 import { StatCounter } from './stat-counter.ts'
 
@@ -42,6 +46,8 @@ export interface RddContext {
   nextRddId(): number
   parallelize<T>(items: Iterable<T>, slices?: number): RDD<T>
   emptyRDD<T>(): RDD<T>
+  /** Where data sets save what `checkpoint` asks for. */
+  getCheckpointDir(): string | undefined
 }
 
 /** Anything a function may hand back for one record. */
@@ -112,9 +118,11 @@ export class RDD<T> implements Dataset<T> {
   readonly partitioner: Partitioner | undefined
   /** What `print` and text files need to know about the records' shape. */
   readonly shape: Shape
-  readonly #plan: Plan<T>
+  #plan: Plan<T>
   #name: string | undefined
   #level: StorageLevel = StorageLevel.NONE
+  #isShared = false
+  #checkpoint: { readonly folder: string; readonly isDone: boolean } | undefined
   /** Records that were computed, as a list here or as bytes from another thread. */
   #kept: (Kept<T> | undefined)[] = []
   #keeping: (Promise<Kept<T>> | undefined)[] = []
@@ -181,7 +189,7 @@ export class RDD<T> implements Dataset<T> {
   }
 
   get #isKeeping(): boolean {
-    return this.#level.isKept && !this.#plan.holdsRecords
+    return (this.#level.isKept || this.#isShared) && !this.#plan.holdsRecords
   }
 
   /** What is kept of a partition in a form that other threads can have; used by the engine. */
@@ -195,10 +203,9 @@ export class RDD<T> implements Dataset<T> {
   #keep(index: number): Kept<T> | Promise<Kept<T>> {
     const known = this.#kept[index] ?? this.#keeping[index]
     if (known) return known
-    const level = this.#level
     const settle = (kept: Kept<T>): Kept<T> => {
       this.#keeping[index] = undefined
-      if (this.#level === level && !this.#kept[index]) {
+      if (this.#isKeeping && !this.#kept[index]) {
         this.#kept[index] = kept
         this.#keptCount++
       }
@@ -232,9 +239,21 @@ export class RDD<T> implements Dataset<T> {
     return this.persist()
   }
 
+  /** Keeps the records without a level of its own: several streams read them in the same batch. Used by the engine. */
+  share(): void {
+    this.#isShared = true
+  }
+
+  /** The batch is over: what was kept for it alone is let go of. */
+  unshare(): void {
+    this.#isShared = false
+    if (!this.#level.isKept) this.unpersist()
+  }
+
   /** Lets go of kept records. */
   unpersist(): this {
     this.#level = StorageLevel.NONE
+    this.#isShared = false
     this.#kept = []
     this.#keptCount = 0
     return this
@@ -314,10 +333,18 @@ export class RDD<T> implements Dataset<T> {
     return new RDD<[T, U]>(this.context, new CartesianPlan<T, U>(this, other))
   }
 
-  /** Keeps each record with probability `fraction`; with the same seed the same records. */
+  /** Keeps each record with probability `fraction`, or so many times on average with replacement; with the same seed the same records. */
   sample(withReplacement: boolean, fraction: number, seed?: number): RDD<T> {
-    if (withReplacement) throw new Error('sample with replacement is not offered; draw without')
+    if (withReplacement)
+      return this.#wrapped(repeated(seed ?? Math.floor(this.context.random() * 2 ** 32), () => fraction))
     return this.#wrapped(chosen(seed ?? Math.floor(this.context.random() * 2 ** 32), (draw) => draw < fraction))
+  }
+
+  /** The lines that a program writes when each record is written to it as a line; one process per partition. Text is cut at blanks. */
+  pipe(command: string | readonly string[], env: Readonly<Record<string, string>> = {}): RDD<string> {
+    const words = typeof command === 'string' ? command.split(/\s+/).filter((word) => word !== '') : command
+    if (words.length === 0) throw new IllegalArgumentError('pipe needs a command')
+    return this.mapPartitions((items) => pipeThrough(items, words, env))
   }
 
   // --- transformations that move records
@@ -628,6 +655,98 @@ export class RDD<T> implements Dataset<T> {
     return this.sortBy((pair) => pair[0], ascending, partitions)
   }
 
+  /** As `sample`, with a fraction for each key; a key without one has none. */
+  sampleByKey<K, V>(
+    this: RDD<[K, V]>,
+    withReplacement: boolean,
+    fractions: ReadonlyMap<K, number>,
+    seed = Math.floor(this.context.random() * 2 ** 32),
+  ): RDD<[K, V]> {
+    const byKey = new KeyMap<K, number>()
+    for (const [key, fraction] of fractions) byKey.set(key, fraction)
+    const fractionOf = ([key]: [K, V]): number => byKey.get(key) ?? 0
+    const wrap = withReplacement
+      ? repeated<[K, V]>(seed, fractionOf)
+      : chosen<[K, V]>(seed, (draw, pair) => draw < fractionOf(pair))
+    return new RDD<[K, V]>(this.context, new WrapPlan(this, wrap), { partitioner: this.partitioner, shape: this.shape })
+  }
+
+  // --- saving and telling
+
+  /**
+   * Saves the records in the context's checkpoint directory when the first action has run; from then on they are read from
+   * there, and what they were made from is let go of. Throws without a directory.
+   */
+  checkpoint(): void {
+    const folder = this.context.getCheckpointDir()
+    if (folder === undefined) throw new Error('Checkpoint directory has not been set in the SparkContext')
+    this.#checkpoint ??= { folder: `${folder}/rdd-${this.id}`, isDone: false }
+  }
+
+  /** Keeps the records in this process once they are computed, as `persist` does. */
+  localCheckpoint(): this {
+    return this.#level.isKept ? this : this.persist(StorageLevel.MEMORY_AND_DISK)
+  }
+
+  /** True once the records lie in the checkpoint directory. */
+  get isCheckpointed(): boolean {
+    return this.#checkpoint?.isDone ?? false
+  }
+
+  /** The folder with the records, once they are there. */
+  getCheckpointFile(): string | undefined {
+    return this.isCheckpointed ? this.#checkpoint?.folder : undefined
+  }
+
+  /** What it is made from, one line each: partitions in brackets, then what, then its number. */
+  toDebugString(): string {
+    const lines: string[] = []
+    const visit = (one: Dataset<unknown>, depth: number): void => {
+      const kept = one instanceof RDD && one.storageLevel.isKept ? ` [${one.storageLevel}]` : ''
+      const what = one instanceof RDD ? `${one.name === undefined ? '' : `${one.name} `}[${one.id}]` : ''
+      lines.push(
+        `(${one.partitionCount}) ${'  '.repeat(depth)}${one.plan.constructor.name.replace(/Plan$/, '')} ${what}${kept}`,
+      )
+      for (const parent of one.plan.parents) visit(parent, depth + 1)
+    }
+    visit(this as Dataset<unknown>, 0)
+    return lines.join('\n')
+  }
+
+  /** Saves what an action has just computed, here or further up, where `checkpoint` asked for it. */
+  async #saveMarked(): Promise<void> {
+    const marked: RDD<unknown>[] = []
+    const visit = (one: Dataset<unknown>): void => {
+      if (one instanceof RDD && one.#checkpoint) {
+        if (!one.#checkpoint.isDone) marked.push(one)
+        return
+      }
+      for (const parent of one.plan.parents) visit(parent)
+    }
+    visit(this as Dataset<unknown>)
+    for (const one of marked) await one.#save()
+  }
+
+  async #save(): Promise<void> {
+    const { folder } = this.#checkpoint as { folder: string }
+    const { runner } = this.context
+    await prepare(this as Dataset<unknown>, runner)
+    const indexes = indexesOf(this)
+    await runner.runPartitions(indexes, async (index) =>
+      savePartition(folder, index, await collectPartition(this, index)),
+    )
+    const files = indexes.map((index) => partitionFile(folder, index))
+    const saved = files.length === 0 ? this.context.emptyRDD<T>() : this.#readBack(files)
+    this.#plan = saved.plan
+    this.#checkpoint = { folder, isDone: true }
+  }
+
+  #readBack(files: readonly string[]): RDD<T> {
+    return this.context.parallelize(files, files.length).mapPartitions(async function* (paths) {
+      for (const path of paths) yield* readPartition<T>(path)
+    })
+  }
+
   // --- actions
 
   async collect(): Promise<T[]> {
@@ -671,6 +790,7 @@ export class RDD<T> implements Dataset<T> {
       })
       for (const item of found as T[]) taken.push(item)
     }
+    await this.#saveMarked()
     return taken
   }
 
@@ -749,16 +869,48 @@ export class RDD<T> implements Dataset<T> {
     return { borders, counts }
   }
 
-  /** `count` records by chance, each at most once; with the same seed the same. Rejects for a draw with replacement. */
+  /** `count` records by chance, each at most once unless with replacement; with the same seed the same. */
   async takeSample(withReplacement: boolean, count: number, seed?: number): Promise<T[]> {
-    if (withReplacement) throw new Error('takeSample with replacement is not offered; draw without')
     const draw = seededRandom(seed ?? Math.floor(this.context.random() * 2 ** 32))
     const items = await this.collect()
+    if (withReplacement) {
+      const drawn = items.length === 0 ? 0 : count
+      return Array.from({ length: drawn }, () => items[Math.floor(draw() * items.length)] as T)
+    }
     for (let i = 0; i < Math.min(count, items.length); i++) {
       const other = i + Math.floor(draw() * (items.length - i))
       ;[items[i], items[other]] = [items[other] as T, items[i] as T]
     }
     return items.slice(0, count)
+  }
+
+  /** The same as `reduce`: Spark's tree of tasks spares the driver, which here is the same process. */
+  treeReduce(f: (a: T, b: T) => T): Promise<T> {
+    return this.reduce(f)
+  }
+
+  /** The same as `aggregate`: Spark's tree of tasks spares the driver, which here is the same process. */
+  treeAggregate<C>(zero: C): Curried<T, C>['aggregate'] {
+    return this.aggregate(zero)
+  }
+
+  /** About how many different records there are, with a relative error of `relativeSd`, in a few kilobytes. */
+  async countApproxDistinct(relativeSd = 0.05): Promise<number> {
+    const all = new DistinctEstimate(relativeSd)
+    const parts = await this.#eachPartition(async (index) => {
+      const part = new DistinctEstimate(relativeSd)
+      await this.run(index, (item): Settled => {
+        part.add(item)
+        return undefined
+      })
+      return part
+    })
+    return parts.reduce((sum, part) => sum.merge(part), all).count
+  }
+
+  /** Reduces by key into a Map of this process. */
+  async reduceByKeyLocally<K, V>(this: RDD<[K, V]>, f: (a: V, b: V) => V): Promise<Map<K, V>> {
+    return this.reduceByKey(f).collectAsMap()
   }
 
   async #reduceParts(f: (a: T, b: T) => T): Promise<T[]> {
@@ -882,7 +1034,9 @@ export class RDD<T> implements Dataset<T> {
 
   async #eachPartition<U>(task: (index: number) => U | Promise<U>): Promise<U[]> {
     await prepare(this as Dataset<unknown>, this.context.runner)
-    return this.context.runner.runPartitions(indexesOf(this), task)
+    const results = await this.context.runner.runPartitions(indexesOf(this), task)
+    await this.#saveMarked()
+    return results
   }
 
   #wrapped<U>(wrap: Wrap<T, U>, details: RddDetails = {}, functions: readonly UserFunction[] = []): RDD<U> {
@@ -946,10 +1100,23 @@ function orNone(values: readonly unknown[] | undefined): readonly unknown[] {
 }
 
 /** Keeps the records whose draw pleases; the draws depend on the seed, the partition and the place in it alone. */
-function chosen<T>(seed: number, pleases: (draw: number) => boolean): Wrap<T, T> {
+function chosen<T>(seed: number, pleases: (draw: number, item: T) => boolean): Wrap<T, T> {
   return (push, index) => {
     const draw = seededRandom(seed + Math.imul(index + 1, 0x9e3779b9))
-    return (item) => (pleases(draw()) ? push(item) : undefined)
+    return (item) => (pleases(draw(), item) ? push(item) : undefined)
+  }
+}
+
+/** Each record so many times as a Poisson draw says, `mean` on average. */
+function repeated<T>(seed: number, mean: (item: T) => number): Wrap<T, T> {
+  return (push, index) => {
+    const draw = seededRandom(seed + Math.imul(index + 1, 0x9e3779b9))
+    return (item) => {
+      const limit = Math.exp(-mean(item))
+      let times = 0
+      for (let product = draw(); product > limit; product *= draw()) times++
+      return times === 0 ? undefined : pushArray(new Array<T>(times).fill(item), push)
+    }
   }
 }
 

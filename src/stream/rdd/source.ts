@@ -57,7 +57,8 @@ export class FilesPlan<T> implements Plan<T> {
   }
 
   leafAt(index: number): Leaf {
-    return { kind: 'file', part: this.#parts[index] as FilePart, node: this.#node }
+    const part = this.#parts[index] as FilePart
+    return this.#node === undefined ? { kind: 'text', part } : { kind: 'input', node: this.#node, part }
   }
 }
 

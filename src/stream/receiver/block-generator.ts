@@ -78,8 +78,9 @@ export class BlockGenerator<T> {
       if (!stored) continue
       this.#storing = stored.finally(() => {
         this.#storing = undefined
-        this.#makeRoom()
+        // Taking a block out of the queue is what makes room in it.
         this.#drain()
+        this.#makeRoom()
       })
       return
     }

@@ -1,6 +1,8 @@
-import { asError, FlumeError } from '../../core/error.ts'
+import { asError } from '../../core/error.ts'
 import { type FileEntry, type FileSystem, glob, locate } from '../files.ts'
 import { InputNode, type NodeGraph } from '../graph/node.ts'
+import type { FilePart } from '../rdd/plan.ts'
+import { type Push, pushBlocks, type Signal } from '../rdd/push.ts'
 import { RDD } from '../rdd/rdd.ts'
 import { FilesPlan, type ReadPart } from '../rdd/source.ts'
 import { textParts } from '../text-file.ts'
@@ -38,23 +40,6 @@ interface SavedFiles {
   readonly createdMs: number
   readonly batches: readonly (readonly [number, readonly string[]])[]
   readonly taken: readonly (readonly [string, number])[]
-}
-
-/** Cuts bytes into records of one length; throws when bytes are left over. */
-export async function* readRecords(
-  chunks: AsyncIterable<Uint8Array>,
-  recordLength: number,
-  path: string,
-): AsyncIterable<Uint8Array> {
-  let rest = Buffer.alloc(0)
-  for await (const chunk of chunks) {
-    const bytes = Buffer.concat([rest, chunk])
-    let at = 0
-    for (; at + recordLength <= bytes.length; at += recordLength) yield bytes.subarray(at, at + recordLength)
-    rest = bytes.subarray(at)
-  }
-  if (rest.length === 0) return
-  throw new FlumeError('INVALID_DATA', `${path} ends with ${rest.length} of the ${recordLength} bytes of a record`)
 }
 
 /** The files of a batch that is made again, as they are now; one that is gone fails the batch when it is read. */
@@ -145,9 +130,8 @@ export class FileNode<T> extends InputNode<T> {
     return new RDD<T>(this.graph.sparkContext, new FilesPlan<T>(parts, this.#options.read, this.id))
   }
 
-  /** How this stream reads a part of a file; used by other threads. */
-  get read(): ReadPart<T> {
-    return this.#options.read
+  override runPart(part: unknown, push: Push<T>): Signal {
+    return pushBlocks(this.#options.read(part as FilePart), push)
   }
 
   async #find(files: FileSystem, path: string, timeMs: number): Promise<FileEntry[]> {

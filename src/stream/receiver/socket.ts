@@ -1,5 +1,5 @@
 import { createConnection, type Socket } from 'node:net'
-import { asError } from '../../core/error.ts'
+import { asError, FlumeError } from '../../core/error.ts'
 import { LineSplitter } from '../lines.ts'
 import type { StorageLevel } from '../storage-level.ts'
 import { Receiver } from './receiver.ts'
@@ -80,4 +80,40 @@ export class SocketReceiver<T> extends ConnectingReceiver<T> {
       if (room) await room
     }
   }
+}
+
+/** Longest frame taken, in bytes: a length beyond it is damage, and nothing is allocated for it. */
+export const frameMaxBytes = 64 * 2 ** 20
+
+/** Frames of 4 bytes of length and so many bytes; each is stored as a block before the next is read. */
+export class RawSocketReceiver extends ConnectingReceiver<Buffer> {
+  protected async read(socket: AsyncIterable<Uint8Array>): Promise<void> {
+    const waiting: Uint8Array[] = []
+    let waitingBytes = 0
+    let wantedBytes: number | undefined
+    for await (const chunk of socket) {
+      waiting.push(chunk)
+      waitingBytes += chunk.length
+      while (waitingBytes >= (wantedBytes ?? 4)) {
+        const [only = Buffer.alloc(0), ...more] = waiting.splice(0)
+        // Many small frames come in one piece, which is not copied for each.
+        const bytes =
+          more.length > 0 ? Buffer.concat([only, ...more]) : Buffer.from(only.buffer, only.byteOffset, only.length)
+        const end = wantedBytes ?? 4
+        if (bytes.length > end) waiting.push(bytes.subarray(end))
+        waitingBytes = bytes.length - end
+        if (wantedBytes === undefined) wantedBytes = frameLength(bytes)
+        else {
+          wantedBytes = undefined
+          await this.storeMany([Buffer.from(bytes.subarray(0, end))])
+        }
+      }
+    }
+  }
+}
+
+function frameLength(head: Buffer): number {
+  const length = head.readUInt32BE(0)
+  if (length <= frameMaxBytes) return length
+  throw new FlumeError('LIMIT', `a frame claims ${length} bytes, and ${frameMaxBytes} are taken at most`)
 }

@@ -47,6 +47,7 @@ export class JobScheduler {
   readonly #options: JobSchedulerOptions
   readonly #queue: { readonly set: JobSet; readonly index: number }[] = []
   #running = 0
+  #nextJobId = 0
   /** Batches without jobs, one after the other. */
   #silent: Promise<void> = Promise.resolve()
   #openSets = 0
@@ -114,7 +115,7 @@ export class JobScheduler {
       set.startedMs = startTime
       this.#post('onBatchStarted', set)
     }
-    this.#postOperation('onOutputOperationStarted', set, index, { startTime })
+    this.#postOperation('onOutputOperationStarted', set, index, { startTime, jobIds: [this.#nextJobId++] })
     let failureReason: string | undefined
     try {
       await job.run()
@@ -186,6 +187,7 @@ function operationInfo(job: Job, id: number): OutputOperationInfo {
     startTime: undefined,
     endTime: undefined,
     failureReason: undefined,
+    jobIds: [],
   })
 }
 

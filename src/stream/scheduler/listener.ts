@@ -16,6 +16,8 @@ export class OutputOperationInfo {
   readonly endTime: number | undefined
   /** The stack text of what the operation threw. */
   readonly failureReason: string | undefined
+  /** Numbers of the jobs that ran for it, counted over the whole context; an operation is one job here. */
+  readonly jobIds: readonly number[]
 
   constructor(fields: Omit<OutputOperationInfo, 'duration'>) {
     this.batchTime = fields.batchTime
@@ -25,6 +27,7 @@ export class OutputOperationInfo {
     this.startTime = fields.startTime
     this.endTime = fields.endTime
     this.failureReason = fields.failureReason
+    this.jobIds = fields.jobIds
   }
 
   get duration(): number | undefined {

@@ -33,7 +33,8 @@ export interface StepAt extends Origin {
 /** Where the records of a chain come from. */
 export type Beginning =
   | { readonly kind: 'column'; readonly column: Column }
-  | { readonly kind: 'file'; readonly part: FilePart; readonly node: number | undefined }
+  | { readonly kind: 'text'; readonly part: FilePart }
+  | { readonly kind: 'input'; readonly node: number; readonly part: unknown }
 
 /** One partition: where its records come from, and what is done with each, in order. */
 export interface Chain {

@@ -4,6 +4,7 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { FlumeError } from '../../core/error.ts'
 import { silentLogger } from '../../monitor/logger.ts'
 import { mountFileSystems } from '../files.ts'
+import { InputNode } from '../graph/node.ts'
 import { loadJob } from '../job.ts'
 import { setLaunch, setShadowRole } from '../launch.ts'
 import { CannotCross, decodeRecords, encodeRecords } from '../rdd/column.ts'
@@ -11,7 +12,6 @@ import { checkPair, Spread } from '../rdd/exchange.ts'
 import type { RunOne } from '../rdd/plan.ts'
 import { pushBlocks, pushPaced, type Settled, STOP } from '../rdd/push.ts'
 import { writeText } from '../rdd/save.ts'
-import { FileNode } from '../receiver/file.ts'
 import type { StreamingContext } from '../streaming-context.ts'
 import { readTextPart } from '../text-file.ts'
 import { capturedValues } from './captured.ts'
@@ -118,11 +118,10 @@ function runChain(operators: Operators, { from, steps }: Chain): RunOne<unknown>
 
 function runFrom({ graph }: Operators, from: Beginning): RunOne<unknown> {
   if (from.kind === 'column') return (push) => pushPaced(decodeRecords(from.column), push)
-  const { part, node } = from
-  if (node === undefined) return (push) => pushBlocks(readTextPart(part), push)
-  const input = graph.nodes[node]
-  if (!(input instanceof FileNode)) throw new FlumeError('INVALID_STATE', `operator ${node} reads no files here`)
-  return (push) => pushBlocks(input.read(part), push)
+  if (from.kind === 'text') return (push) => pushBlocks(readTextPart(from.part), push)
+  const input = graph.nodes[from.node]
+  if (!(input instanceof InputNode)) throw new FlumeError('INVALID_STATE', `operator ${from.node} is no input here`)
+  return (push) => input.runPart(from.part, push)
 }
 
 async function collect(chain: RunOne<unknown>, limit = Number.POSITIVE_INFINITY): Promise<unknown[]> {

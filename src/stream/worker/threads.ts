@@ -81,13 +81,13 @@ export class Threads implements Remote {
   collect(dataset: Dataset<unknown>, index: number, limit?: number): Promise<Column | undefined> | undefined {
     const traced = this.#trace(dataset, index, 'collect')
     // Without a function there is nothing to do that were worth the way, except where files are read.
-    if (!traced || traced.steps.length === 0) return undefined
+    if (!traced || (traced.steps.length === 0 && !isRead(traced))) return undefined
     return this.#runChain<Column>('collect', traced, (chain) => ({ kind: 'collect', chain, limit }))
   }
 
   count(dataset: Dataset<unknown>, index: number): Promise<number | undefined> | undefined {
     const traced = this.#trace(dataset, index, 'count')
-    if (!traced || (traced.steps.length === 0 && traced.leaf.kind !== 'file')) return undefined
+    if (!traced || (traced.steps.length === 0 && !isRead(traced))) return undefined
     return this.#runChain<number>('count', traced, (chain) => ({ kind: 'count', chain }))
   }
 
@@ -333,6 +333,11 @@ export class Threads implements Remote {
     }
     return waiting
   }
+}
+
+/** True when the records are read from outside, which is work. */
+function isRead({ leaf }: Traced): boolean {
+  return leaf.kind === 'text' || leaf.kind === 'input'
 }
 
 /** For people, and to know it again: the last function of a chain and what was to be done with its records. */

@@ -209,6 +209,11 @@ describe('two parts on one place', () => {
       says: /only one can lock the data directories/,
     },
     {
+      name: 'a file channel and a spillable one with the default folders',
+      lines: 'c1.type = file\nc2.type = spillablememory\nr1.channels = c1 c2\nk2.type = logger\n',
+      finds: ['2 warning shared-place a1.channels.c2.checkpointDir', '2 warning shared-place a1.channels.c2.dataDirs'],
+    },
+    {
       name: 'file_roll sinks',
       lines: roll('k1') + roll('k2'),
       finds: ['4 warning shared-place a1.sinks.k2.sink.directory'],

@@ -1,12 +1,26 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { AgentModel } from '../../../src/agent/config/model.ts'
-import { defineInterceptor, defineSink, defineSource, FlumeError } from '../../../src/agent/contract.ts'
+import type { AgentModel, ChannelModel } from '../../../src/agent/config/model.ts'
+import {
+  type ChannelSpec,
+  defineInterceptor,
+  defineSink,
+  defineSource,
+  FlumeError,
+} from '../../../src/agent/contract.ts'
 import { Agent } from '../../../src/agent/runtime/agent.ts'
 import { createLogger } from '../../../src/monitor/logger.ts'
 import { ManualClock, settle } from '../../../src/testing/manual-clock.ts'
 import { bodies, numbered } from '../../support/batches.ts'
-import { agentModel, HandSource, memoryModel, RecordingSink, sinkModel, sourceModel } from '../../support/components.ts'
+import {
+  agentModel,
+  HandSource,
+  memoryModel,
+  RecordingSink,
+  SlowSink,
+  sinkModel,
+  sourceModel,
+} from '../../support/components.ts'
 
 async function running(model: AgentModel) {
   const clock = new ManualClock()
@@ -42,9 +56,93 @@ describe('agent', () => {
     await agent.stop()
     assert.deepEqual(agent.summary, {
       sources: [{ name: 'r1', accepted: 2, refused: 0 }],
-      channels: [{ name: 'c1', held: 0, durable: false }],
+      channels: [{ name: 'c1', held: 0, lost: 0 }],
       sinks: [{ name: 'k1', delivered: 2 }],
     })
+  })
+
+  describe('a sink that takes several writes at once', () => {
+    const slowFlow = async () => {
+      const source = new HandSource()
+      const sink = new SlowSink()
+      const model = agentModel({
+        channels: [memoryModel('c1')],
+        sources: [sourceModel('r1', source.spec, ['c1'])],
+        sinks: [sinkModel('k1', sink.spec, 'c1')],
+      })
+      return { ...(await running(model)), source, sink }
+    }
+
+    it('gets the next batch while it writes, as many as it says', async () => {
+      const { agent, source, sink } = await slowFlow()
+      await source.context?.deliver(bodies('1', '2', '3', '4', '5', '6', '7', '8'))
+      await settle()
+      assert.deepEqual(sink.underWay, [
+        ['1', '2'],
+        ['3', '4'],
+        ['5', '6'],
+      ])
+      sink.endOldest()
+      await settle()
+      assert.deepEqual(sink.underWay.at(-1), ['7', '8'])
+      for (let i = 0; i < 3; i++) sink.endOldest()
+      await agent.stop()
+      assert.deepEqual(sink.written, ['1', '2', '3', '4', '5', '6', '7', '8'])
+      assert.deepEqual(agent.summary.sinks, [{ name: 'k1', delivered: 8 }])
+    })
+
+    it('writes nothing more after a failure until every write has ended, then all of it in order', async () => {
+      const { agent, clock, source, sink } = await slowFlow()
+      await source.context?.deliver(bodies('1', '2', '3', '4', '5', '6', '7', '8'))
+      await settle()
+      const failure = new FlumeError('IO', 'not now', { retry: true })
+      sink.endOldest(failure)
+      await settle()
+      assert.equal(sink.underWay.length, 2)
+      for (let i = 0; i < 2; i++) sink.endOldest(failure)
+      await settle()
+      assert.equal(sink.underWay.length, 0)
+      await clock.advance(1000)
+      assert.deepEqual(sink.underWay[0], ['1', '2'])
+      for (let i = 0; i < 4; i++) {
+        sink.endOldest()
+        await settle()
+      }
+      await agent.stop()
+      assert.deepEqual(sink.written, ['1', '2', '3', '4', '5', '6', '7', '8'])
+    })
+
+    it('is stopped when every write has ended', async () => {
+      const { agent, source, sink } = await slowFlow()
+      await source.context?.deliver(bodies('1', '2', '3', '4'))
+      await settle()
+      let stopped = false
+      const stopping = agent.stop().then(() => {
+        stopped = true
+      })
+      await settle()
+      assert.equal(stopped, false)
+      sink.endOldest()
+      sink.endOldest()
+      await stopping
+      assert.deepEqual(sink.written, ['1', '2', '3', '4'])
+    })
+  })
+
+  it('shows what its channel says does not work, for as long as it says so', async () => {
+    const { model } = oneFlow()
+    let problem: string | undefined = '/data: no space'
+    const [channel] = model.channels as [ChannelModel]
+    const create: ChannelSpec['create'] = async (options, context) => {
+      const made = await channel.spec.create(options, context)
+      return Object.defineProperty(made, 'problem', { get: () => problem })
+    }
+    const { agent } = await running({ ...model, channels: [{ ...channel, spec: { ...channel.spec, create } }] })
+    const health = () => agent.snapshot().health.find(({ kind }) => kind === 'channel')
+    assert.deepEqual(health(), { kind: 'channel', name: 'c1', state: 'failing', problem })
+    problem = undefined
+    assert.deepEqual(health(), { kind: 'channel', name: 'c1', state: 'running' })
+    await agent.stop()
   })
 
   it('pauses 1, 2, 3, 4, 5, 5 s after failures that may pass, and starts again at 1 s after a success (M-06)', async () => {

@@ -8,6 +8,7 @@ import {
   type EventBatch,
   FlumeError,
   type Route,
+  type Written,
 } from '../../../src/agent/contract.ts'
 import { Agent } from '../../../src/agent/runtime/agent.ts'
 import { silentLogger } from '../../../src/monitor/logger.ts'
@@ -38,6 +39,18 @@ function fanOut(optional: string[] = []) {
   return { source, sink, model }
 }
 
+/** One source, one channel, one sink. */
+function straight() {
+  const source = new HandSource()
+  const sink = new RecordingSink()
+  const model = agentModel({
+    channels: [memoryModel('c1')],
+    sources: [sourceModel('r1', source.spec, ['c1'])],
+    sinks: [sinkModel('k1', sink.spec, 'c1')],
+  })
+  return { source, sink, model }
+}
+
 describe('ledger', () => {
   it('follows events from the source through the channel to the sink', async () => {
     const { source: r1, model } = fanOut()
@@ -54,7 +67,7 @@ describe('ledger', () => {
       dropped: { interceptor: 0, 'no-route': 0 },
       entered: { c1: 2, c2: 2 },
     })
-    const none = { 'refused-as-optional': 0, 'lost-at-stop': 0 }
+    const none = { 'refused-as-optional': 0, 'given-up': 0, 'lost-at-stop': 0 }
     assert.deepEqual(channel('c1'), { channel: 'c1', entered: 2, recovered: 0, delivered: 2, held: 0, dropped: none })
     assert.deepEqual(channel('c2'), { channel: 'c2', entered: 2, recovered: 0, delivered: 0, held: 2, dropped: none })
     await agent.stop(0)
@@ -92,7 +105,7 @@ describe('ledger', () => {
     assert.deepEqual([source()?.accepted, source()?.routed, source()?.entered], [4, 4, { c1: 4, c2: 2 }])
     assert.deepEqual(
       [channel('c2')?.entered, channel('c2')?.held, channel('c2')?.dropped],
-      [4, 2, { 'refused-as-optional': 2, 'lost-at-stop': 0 }],
+      [4, 2, { 'refused-as-optional': 2, 'given-up': 0, 'lost-at-stop': 0 }],
     )
     await agent.stop(0)
   })
@@ -278,6 +291,62 @@ describe('snapshot', () => {
       [1, 1, 1, 4, 3],
     )
     assert.ok((values['BatchEmptyCount'] as number) >= 1)
+    await agent.stop(0)
+  })
+
+  it('counts as given up what a sink goes on without, and as drained what it says', async () => {
+    const { source: r1, sink, model } = straight()
+    const { agent, channel } = await running(model)
+    const drained = () =>
+      agent.snapshot().components.find(({ kind }) => kind === 'SINK')?.values['EventDrainSuccessCount']
+    const says: readonly [Written, givenUp: number, drained: number][] = [
+      [{}, 0, 1],
+      [{ delivered: false }, 1, 1],
+      [{ delivered: false, counted: true }, 2, 2],
+      [{ counted: false }, 2, 2],
+      [{ delivered: true }, 2, 3],
+    ]
+    for (const [written, givenUp, counted] of says) {
+      sink.says = written
+      await r1.context?.deliver(numbered(0, 1))
+      await settle()
+      assert.equal(channel('c1')?.dropped['given-up'], givenUp)
+      assert.equal(channel('c1')?.delivered, sink.written.length - givenUp)
+      assert.equal(drained(), counted)
+      assert.deepEqual(imbalanceOf(agent.snapshot()), [])
+    }
+    await agent.stop(0)
+  })
+
+  it('pauses after a batch when the sink asks for it, 1 s longer each time in a row, up to 5 s (M-06)', async () => {
+    const { source: r1, sink, model } = straight()
+    sink.batchSize = 1
+    const { agent, clock } = await running(model)
+    sink.says = { pause: true }
+    await r1.context?.deliver(numbered(0, 7))
+    await settle()
+    let written = 1
+    for (const seconds of [1, 2, 3, 4, 5, 5]) {
+      assert.equal(sink.written.length, written)
+      await clock.advance(seconds * 1000 - 1)
+      assert.equal(sink.written.length, written)
+      await clock.advance(1)
+      assert.equal(sink.written.length, ++written)
+    }
+    await agent.stop(0)
+  })
+
+  it('tries a batch again without a pause when the sink asks for it', async () => {
+    const { source: r1, sink, model } = straight()
+    const { agent, channel } = await running(model)
+    sink.failure = new FlumeError('REFUSED', 'not now', { retry: true, atOnce: true })
+    await r1.context?.deliver(numbered(0, 1))
+    await settle()
+    assert.ok(sink.attempts > 2, `${sink.attempts} attempts`)
+    sink.failure = undefined
+    await settle()
+    assert.deepEqual(sink.written, ['0'])
+    assert.equal(channel('c1')?.held, 0)
     await agent.stop(0)
   })
 

@@ -20,6 +20,8 @@ const sink = new RecordingSink().spec
 const otherSink = new RecordingSink().spec
 const durable = { ...memoryModel('x').spec, capabilities: { durable: true, ordered: true, overlappingTakes: true } }
 
+const withDirectories = { ...memoryModel('x').spec, fixedOptions: ['dir'] }
+
 const base = agentModel({
   channels: [memoryModel('c1'), memoryModel('c2')],
   sources: [sourceModel('r1', hand, ['c1']), sourceModel('r2', batching, ['c1', 'c2'])],
@@ -81,6 +83,19 @@ describe('plan of a reload', () => {
       'new limits of a memory channel leave it and its sinks alone (R-05, MC-11)',
       change({ channels: { c2: { fingerprint: 'larger', options: { ...memoryModel('c2').options, capacity: 500 } } } }),
       ['channel c2: adjust, its keys changed'],
+    ],
+    [
+      'an adjustable channel whose directories change is made anew',
+      change({
+        channels: {
+          c2: { spec: withDirectories, fingerprint: 'moved', options: { ...memoryModel('c2').options, dir: 'b' } },
+        },
+      }),
+      [
+        'source r2: restart, channel c2 restarts',
+        'channel c2: restart, dir changed',
+        'sink k3: restart, channel c2 restarts',
+      ],
     ],
     [
       'a new transactionCapacity makes sources that cut batches anew, others not',

@@ -3,11 +3,12 @@ import { describe, it } from 'node:test'
 import { type RunFigures, randomRun } from '../../support/random-run.ts'
 
 function sum(runs: readonly RunFigures[]) {
-  const total = { delivered: 0, refused: 0, readings: 0, applied: 0, 'rolled back': 0, unchanged: 0 }
-  for (const { delivered, refused, readings, reloads } of runs) {
+  const total = { delivered: 0, refused: 0, readings: 0, leftOnDisk: 0, applied: 0, 'rolled back': 0, unchanged: 0 }
+  for (const { delivered, refused, readings, leftOnDisk, reloads } of runs) {
     total.delivered += delivered
     total.refused += refused
     total.readings += readings
+    total.leftOnDisk += leftOnDisk
     for (const outcome of ['applied', 'rolled back', 'unchanged'] as const) total[outcome] += reloads[outcome] ?? 0
   }
   return total

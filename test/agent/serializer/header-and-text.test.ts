@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Serializer } from '../../../src/agent/contract.ts'
-import { hashMapOrder, headerAndText } from '../../../src/agent/serializer/header-and-text.ts'
+import { headerAndText } from '../../../src/agent/serializer/header-and-text.ts'
+import type { EventLines } from '../../../src/codec/event-lines.ts'
 import { EventBatch } from '../../../src/core/event-batch.ts'
-import { silentLogger } from '../../../src/monitor/logger.ts'
+import { sinkContext } from '../../support/sink-context.ts'
 
 function encode(batch: EventBatch, appendNewline = true): string {
-  const serializer = headerAndText.create({ appendNewline } as never, { log: silentLogger }) as Serializer
+  const serializer = headerAndText.create({ appendNewline } as never, sinkContext()) as EventLines
   return Buffer.from(serializer.encode(batch)).toString()
 }
 
@@ -26,31 +26,3 @@ test('each event has its own headers', () => {
   assert.equal(encode(batch), '{a=1, b=ü} x\n{b=2} y\n{} z\n')
   assert.equal(encode(batch, false), '{a=1, b=ü} x{b=2} y{} z')
 })
-
-// Printed by Java 17: new HashMap<>(aLinkedHashMap).toString().
-const orders: [names: string[], order: string[]][] = [
-  [
-    ['timestamp', 'host', 'topic'],
-    ['host', 'topic', 'timestamp'],
-  ],
-  [
-    ['timestamp', 'host', 'file', 'basename', 'category', 'priority', 'Severity', 'Facility'],
-    ['file', 'basename', 'host', 'Severity', 'Facility', 'category', 'priority', 'timestamp'],
-  ],
-  [
-    ['one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten', 'eleven', 'twelve', 'thirteen'],
-    ['nine', 'six', 'one', 'seven', 'two', 'three', 'thirteen', 'eight', 'four', 'twelve', 'eleven', 'ten', 'five'],
-  ],
-  [
-    ['Aa', 'BB', 'timestamp'],
-    ['Aa', 'BB', 'timestamp'],
-  ],
-  [
-    ['key', 'größe'],
-    ['key', 'größe'],
-  ],
-  [['a'], ['a']],
-]
-for (const [names, order] of orders) {
-  test(`${names.length} headers stand in Java’s order`, () => assert.deepEqual(hashMapOrder(names), order))
-}

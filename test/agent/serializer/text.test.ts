@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { Serializer } from '../../../src/agent/contract.ts'
 import { text } from '../../../src/agent/serializer/text.ts'
+import type { EventLines } from '../../../src/codec/event-lines.ts'
 import { EventBatch } from '../../../src/core/event-batch.ts'
-import { silentLogger } from '../../../src/monitor/logger.ts'
 import { bodies } from '../../support/batches.ts'
+import { sinkContext } from '../../support/sink-context.ts'
 
-function serializer(appendNewline = true): Serializer {
-  return text.create({ appendNewline } as never, { log: silentLogger }) as Serializer
+function serializer(appendNewline = true): EventLines {
+  return text.create({ appendNewline } as never, sinkContext()) as EventLines
 }
 
 test('every body is followed by a newline, headers are left out', () => {

@@ -2,17 +2,21 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Sink } from '../../../src/agent/contract.ts'
 import { avro } from '../../../src/agent/sink/avro.ts'
+import { avro as avroSource } from '../../../src/agent/source/avro.ts'
 import type { Status } from '../../../src/codec/avro/flume.ts'
 import { type Clock, systemClock } from '../../../src/core/clock.ts'
-import { FlumeError } from '../../../src/core/error.ts'
+import { FlumeError, RefusedEventsError } from '../../../src/core/error.ts'
 import { EventBatch } from '../../../src/core/event-batch.ts'
 import { flumeService } from '../../../src/net/avro-rpc/flume-service.ts'
 import type { TcpListener } from '../../../src/net/tcp-listener.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
+import { askingTls, clientTls, keyStore, knownTls, noSettings } from '../../support/key-stores.ts'
 import { readOptions } from '../../support/read-options.ts'
 import { listenRpc } from '../../support/rpc.ts'
+import { startSource } from '../../support/running-source.ts'
 import { sinkContext } from '../../support/sink-context.ts'
 import { type PlainEvent, plainEvents } from '../../support/source-context.ts'
+import { protocols, thriftAgent } from '../../support/thrift.ts'
 import { until } from '../../support/until.ts'
 
 /** A receiving agent that answers what it is told and keeps what it gets. */
@@ -76,6 +80,26 @@ test('anything but OK is a failure that drops the connection (S-06, N-07)', asyn
   await sink.stop?.()
   await agent.listener.close()
 })
+
+for (const client of ['default', 'default_failover', 'default_loadbalance']) {
+  test(`what ${client} is refused may be one event's fault; what does not arrive is not`, async () => {
+    const agents = await Promise.all([receiver(), receiver()])
+    const [one, two] = agents.map(({ listener }) => `127.0.0.1:${listener.port}`) as [string, string]
+    const values = {
+      ...readOptions(avro, { hostname: 'unused', port: '1', hosts: 'h1 h2', 'client.type': client }),
+      'hosts.': { h1: one, h2: two },
+    }
+    const sink = (await avro.create(values as never, sinkContext())) as Sink
+    for (const agent of agents) agent.status = 'FAILED'
+    await assert.rejects(
+      sink.write(batch),
+      (error) => error instanceof RefusedEventsError && error.events === undefined && error.retry,
+    )
+    await Promise.all(agents.map(({ listener }) => listener.close()))
+    await assert.rejects(sink.write(batch), (error) => !(error instanceof RefusedEventsError))
+    await sink.stop?.()
+  })
+}
 
 test('connect notices an unreachable peer before anything is taken, and again until it is there (K-05a)', async () => {
   const gone = await receiver()
@@ -153,9 +177,34 @@ test('stop ends a call under way', async () => {
   await silent.close()
 })
 
+function isCode(code: string, words = /./): (error: unknown) => boolean {
+  return (error) => error instanceof FlumeError && error.code === code && words.test(error.message)
+}
+
+test('speaks TLS, shows its certificate, and says what is wrong when it is not wanted', async () => {
+  const source = await startSource(avroSource, askingTls)
+  const { sink, counters } = await sinkTo(source.port, knownTls)
+  await sink.start?.()
+  await sink.write(batch)
+  assert.deepEqual(source.context.events, plainEvents(batch))
+  await sink.stop?.()
+  const nobody = await sinkTo(source.port, clientTls)
+  await assert.rejects(async () => {
+    await nobody.sink.connect?.()
+    await nobody.sink.write(batch)
+  }, isCode('CONNECTION'))
+  const doubting = await sinkTo(source.port, { ...knownTls, truststore: keyStore('stranger.jks') })
+  await assert.rejects(async () => doubting.sink.connect?.(), isCode('CONNECTION', /the TLS handshake with .* failed/))
+  assert.equal(doubting.counters.connectionFailed, 1)
+  assert.equal(counters.connectionCreated, 1)
+  await nobody.sink.stop?.()
+  await doubting.sink.stop?.()
+  await source.stop()
+})
+
 function check(texts: Record<string, string>): [string, string | undefined][] {
   const values = readOptions(avro, { hostname: 'h', port: '1', ...texts })
-  return (avro.check?.(values as never) ?? []).map(({ option, severity }) => [option, severity])
+  return (avro.check?.(values as never, noSettings) ?? []).map(({ option, severity }) => [option, severity])
 }
 
 test('what Flume replaces by a default is a warning, and the default is used', async () => {
@@ -168,8 +217,12 @@ test('what Flume replaces by a default is a warning, and the default is used', a
 })
 
 test('what is not there yet is an error, what has no effect a note; nothing is silent', () => {
-  assert.deepEqual(check({ ssl: 'true' }), [['ssl', undefined]])
-  assert.deepEqual(check({ 'client.type': 'thrift' }), [['client.type', undefined]])
+  assert.deepEqual(check({ ssl: 'true', truststore: '/nowhere/t.jks' }), [['truststore', 'error']])
+  assert.deepEqual(check({ 'client.type': 'kerberos' }), [['client.type', undefined]])
+  assert.deepEqual(check({ protocol: 'binary', maxConnections: '5' }), [
+    ['protocol', 'note'],
+    ['maxConnections', 'note'],
+  ])
   assert.deepEqual(check({ 'client.type': 'DEFAULT' }), [])
   assert.deepEqual(
     check({ maxIoWorkers: '2', 'host-selector': 'random', backoff: 'true' }).map(([, severity]) => severity),
@@ -187,6 +240,31 @@ test('several hosts are checked: each needs an address, and a client that uses t
   assert.deepEqual(below({}), [['hosts.h2', undefined]])
   assert.deepEqual(below({ h2: 'other' }), [['hosts.h2', undefined]])
   assert.deepEqual(check({ 'client.type': 'default_loadbalance' }), [['hosts', undefined]])
+})
+
+for (const protocol of protocols) {
+  test(`client.type thrift speaks to a Thrift source, ${protocol}`, async () => {
+    const agent = await thriftAgent(protocol)
+    const { sink, counters } = await sinkTo(agent.listener.port, { 'client.type': 'Thrift', protocol })
+    await sink.start?.()
+    await sink.write(batch)
+    assert.deepEqual(agent.events, plainEvents(batch))
+    assert.equal(counters.connectionCreated, 1)
+    await sink.stop?.()
+    await agent.listener.close()
+  })
+}
+
+test('client.type thrift: what its client does not read is a note, an unknown protocol a warning', () => {
+  const thrift = { 'client.type': 'thrift' }
+  assert.deepEqual(check(thrift), [])
+  assert.deepEqual(check({ ...thrift, protocol: 'Compact' }), [])
+  assert.deepEqual(check({ ...thrift, 'compression-type': 'deflate', maxConnections: '2' }), [
+    ['compression-type', 'note'],
+    ['maxConnections', 'note'],
+  ])
+  assert.deepEqual(check({ ...thrift, protocol: 'json' }), [['protocol', 'warning']])
+  assert.deepEqual(check({ ...thrift, protocol: 'BINARY' }), [['protocol', 'warning']])
 })
 
 for (const type of ['default_failover', 'default_loadbalance']) {

@@ -5,6 +5,9 @@ import { systemClock } from '../../../src/core/clock.ts'
 import { FlumeError } from '../../../src/core/error.ts'
 import { EventBatch } from '../../../src/core/event-batch.ts'
 import { FlumeClient } from '../../../src/net/avro-rpc/flume-client.ts'
+import { clientTls as clientTlsOf } from '../../../src/net/tls/client.ts'
+import { type ClientTlsValues, clientTlsOptions } from '../../../src/spec/tls-options.ts'
+import { clientTls, noSettings, serverTls } from '../../support/key-stores.ts'
 import { readOptions } from '../../support/read-options.ts'
 import { RawClient } from '../../support/rpc.ts'
 import { type RunningSource, startSource } from '../../support/running-source.ts'
@@ -127,18 +130,44 @@ test('rules without ipFilter = true are not applied', () =>
   }))
 
 const findings = [
-  { texts: { ssl: 'true' }, option: 'ssl', severity: undefined },
+  { texts: { ssl: 'true' }, option: 'keystore', severity: 'error' },
   { texts: { ipFilter: 'true' }, option: 'ipFilterRules', severity: undefined },
   { texts: { threads: '4' }, option: 'threads', severity: 'note' },
 ]
 for (const { texts, option, severity } of findings) {
   test(`${JSON.stringify(texts)} is a finding about ${option}`, () => {
     const values = readOptions(avro, { bind: 'localhost', port: '1', ...texts } as Record<string, string>)
-    const problems = avro.check?.(values as never) ?? []
+    const problems = avro.check?.(values as never, noSettings) ?? []
     assert.deepEqual(
       problems.map((problem) => [problem.option, problem.severity]),
       [[option, severity]],
     )
+  })
+}
+
+for (const deflateLevel of [undefined, 6]) {
+  test(`takes events over TLS${deflateLevel === undefined ? '' : ', deflated inside it (S-03)'}`, async () => {
+    const source = await startSource(avro, {
+      ...serverTls,
+      ...(deflateLevel === undefined ? {} : { 'compression-type': 'deflate' }),
+    })
+    const values = readOptions({ options: clientTlsOptions }, clientTls) as ClientTlsValues
+    const client = await FlumeClient.connect({
+      host: '127.0.0.1',
+      port: source.port,
+      clock: systemClock,
+      deflateLevel,
+      tls: clientTlsOf(values, noSettings),
+    })
+    const large = EventBatch.of([{ body: Buffer.alloc(1_000_000, 'large') }])
+    assert.equal(await client.appendBatch(batch), 'OK')
+    assert.equal(await client.appendBatch(large), 'OK')
+    assert.deepEqual(
+      source.context.events.map(({ body }) => body.length),
+      [3, 3, 5, 1_000_000],
+    )
+    await client.close()
+    await source.stop()
   })
 }
 

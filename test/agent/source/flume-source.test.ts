@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { test } from 'node:test'
+import { connect } from 'node:tls'
 import { flumeSource } from '../../../src/agent/source/flume-source/index.ts'
 import { systemClock } from '../../../src/core/clock.ts'
 import { EventBatch } from '../../../src/core/event-batch.ts'
 import { FlumeClient } from '../../../src/net/avro-rpc/flume-client.ts'
 import { SparkSinkClient } from '../../../src/net/avro-rpc/spark-client.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
+import { authority, noSettings, serverTls } from '../../support/key-stores.ts'
 import { readOptions } from '../../support/read-options.ts'
 import { recordedRpc } from '../../support/recorded-rpc.ts'
 import { RecordingLogger } from '../../support/recording-logger.ts'
@@ -343,17 +346,29 @@ test('a peer that speaks TLS is turned away with a line in the log', async () =>
       const client = await RawClient.connect(port)
       client.write(Buffer.from('1603010200', 'hex'))
       await client.whenClosed()
-      assert.ok(log.lines.some((line) => /TLS, which is not supported here yet/.test(line)))
+      assert.ok(log.lines.some((line) => /the peer speaks TLS, and this source does not/.test(line)))
     },
     {},
     { log },
   )
 })
 
-test('ssl = true is an error, not an open port', () => {
-  const problems = flumeSource.check?.(readOptions(flumeSource, { bind: 'x', port: '1', ssl: 'true' }) as never) ?? []
+test('ssl = true without a keystore is an error, not an open port', () => {
+  const values = readOptions(flumeSource, { bind: 'x', port: '1', ssl: 'true' })
+  const problems = flumeSource.check?.(values as never, noSettings) ?? []
   assert.deepEqual(
     problems.map(({ option, severity }) => [option, severity]),
-    [['ssl', undefined]],
+    [['keystore', 'error']],
   )
+})
+
+test('lines, Avro clients and subscribers come over TLS as well', async () => {
+  await running(async ({ port, context }) => {
+    const socket = connect({ port, host: '127.0.0.1', ca: authority })
+    socket.write('over TLS\n')
+    const [answer] = (await once(socket, 'data')) as [Buffer]
+    assert.equal(answer.toString(), 'OK\n')
+    assert.deepEqual(context.events, [{ headers: {}, body: 'over TLS' }])
+    socket.destroy()
+  }, serverTls)
 })

@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { request } from 'node:http'
+import { request as secureRequest } from 'node:https'
 import { describe, it } from 'node:test'
+import type { SecureContextOptions } from 'node:tls'
 import { http } from '../../../src/agent/source/http.ts'
 import { FlumeError } from '../../../src/core/error.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
+import { askingTls, authority, keyStore, noSettings, serverTls } from '../../support/key-stores.ts'
 import { readOptions } from '../../support/read-options.ts'
+import { RecordingLogger } from '../../support/recording-logger.ts'
 import { RawClient } from '../../support/rpc.ts'
 import { type RunningSource, startSource } from '../../support/running-source.ts'
 import { FakeSourceContext, type FakeSourceContextOptions } from '../../support/source-context.ts'
@@ -28,18 +33,20 @@ interface Sent {
   readonly path?: string
   readonly type?: string
   readonly body?: string | Buffer
+  readonly tls?: SecureContextOptions
 }
 
 function send(
   port: number,
-  { method = 'POST', path = '/', type, body = '' }: Sent,
+  { method = 'POST', path = '/', type, body = '', tls }: Sent,
 ): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {
     const headers = {
       'content-length': Buffer.byteLength(body),
       ...(type === undefined ? {} : { 'content-type': type }),
     }
-    const sent = request({ host: '127.0.0.1', port, method, path, headers, agent: false }, (response) => {
+    const ask = tls ? secureRequest : request
+    const sent = ask({ host: '127.0.0.1', port, method, path, headers, agent: false, ...tls }, (response) => {
       let text = ''
       response.on('data', (chunk) => {
         text += chunk
@@ -216,6 +223,49 @@ describe('http source', () => {
       const second = await http.create(values as never, new FakeSourceContext())
       await assert.rejects(second.run(), (error) => error instanceof FlumeError && error.code === 'IO' && error.retry)
     }))
+
+  it('speaks HTTPS, and nothing else then', async () => {
+    const log = new RecordingLogger()
+    const clock = new ManualClock()
+    await serving(
+      serverTls,
+      async ({ port, context }) => {
+        assert.deepEqual(await send(port, { body: two, tls: { ca: authority } }), { status: 200, text: '' })
+        assert.equal(context.count, 2)
+        for (let i = 0; i < 3; i++) await assert.rejects(send(port, { body: two }))
+        assert.equal(context.count, 2)
+        await until(() => log.lines.length > 0)
+        assert.equal(log.lines.length, 1)
+        assert.match(log.lines[0] as string, /the TLS handshake failed: /)
+      },
+      { log, clock },
+    )
+  })
+
+  for (const [name, texts] of [
+    ['client-auth', askingTls],
+    ["Jetty's needClientAuth", { ...serverTls, jetty: 'needClientAuth' }],
+  ] as const) {
+    it(`with ${name} takes requests only of those it trusts`, async () => {
+      const { jetty, ...rest } = texts as Record<string, string>
+      const context = new FakeSourceContext()
+      const values = {
+        ...readOptions(http, { bind: '127.0.0.1', port: '0', ...rest }),
+        ...(jetty ? { 'SslContextFactory.': { [jetty]: 'true', trustStorePath: keyStore('ca.pem') } } : {}),
+      }
+      assert.deepEqual(http.check?.(values as never, noSettings), [])
+      const source = await http.create(values as never, context)
+      const running = source.run()
+      const port = Number((await context.whenReady).split(':')[1])
+      const identity = readFileSync(keyStore('server.pem'))
+      const tls = { ca: authority, key: identity, cert: identity }
+      assert.equal((await send(port, { body: two, tls })).status, 200)
+      await assert.rejects(send(port, { body: two, tls: { ca: authority } }))
+      assert.equal(context.count, 2)
+      context.stop()
+      await running
+    })
+  }
 
   it('another handler is an error, settings of Jetty are said to have no effect', () => {
     assert.throws(() => readOptions(http, { port: '0', handler: 'com.me.Handler' }), /JSONHandler/)

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { connect } from 'node:tls'
 import { multiportSyslogTcp } from '../../../src/agent/source/multiport-syslogtcp.ts'
 import { FlumeError } from '../../../src/core/error.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
 import { freePort } from '../../support/free-port.ts'
+import { authority, serverTls } from '../../support/key-stores.ts'
 import { readOptions } from '../../support/read-options.ts'
 import { RecordingLogger } from '../../support/recording-logger.ts'
 import { listen, RawClient } from '../../support/rpc.ts'
@@ -83,6 +85,24 @@ describe('multiport_syslogtcp source', () => {
     )
   })
 
+  it('a line above eventSize is cut there and marked, and nothing of it is lost (S-64)', async () => {
+    const port = await freePort()
+    const { context, stop } = await start([port], { eventSize: '40' })
+    const client = await RawClient.connect(port)
+    client.write(`<34>1 2003-08-24T05:14:15Z h ${'x'.repeat(11)}${'y'.repeat(20)}\n${line}`)
+    await context.whenDelivered(3)
+    await stop()
+    client.destroy()
+    assert.deepEqual(
+      context.events.map(({ headers, body }) => [headers['flume.syslog.status'], body]),
+      [
+        ['Incomplete', 'x'.repeat(11)],
+        ['Invalid', 'y'.repeat(20)],
+        [undefined, 'b'],
+      ],
+    )
+  })
+
   it('up to batchSize events are one transaction; a full channel holds the sender back (S-65)', async () => {
     const clock = new ManualClock()
     const port = await freePort()
@@ -100,6 +120,22 @@ describe('multiport_syslogtcp source', () => {
       [10, 10, 5],
     )
     client.destroy()
+    await stop()
+  })
+
+  it('takes messages over TLS on every port', async () => {
+    const ports = [await freePort(), await freePort()]
+    const { context, stop } = await start(ports, { ...serverTls, portHeader: 'port' })
+    for (const port of ports) {
+      const client = connect({ port, host: '127.0.0.1', ca: authority })
+      client.write(line)
+      await context.whenDelivered(1 + ports.indexOf(port))
+      client.destroy()
+    }
+    assert.deepEqual(
+      context.events.map(({ headers }) => headers.port),
+      ports.map(String),
+    )
     await stop()
   })
 

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { connect } from 'node:tls'
 import { syslogTcp } from '../../../src/agent/source/syslogtcp.ts'
 import { FlumeError } from '../../../src/core/error.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
+import { authority, noSettings, serverTls } from '../../support/key-stores.ts'
 import { readOptions } from '../../support/read-options.ts'
 import { RecordingLogger } from '../../support/recording-logger.ts'
 import { RawClient } from '../../support/rpc.ts'
@@ -114,13 +116,23 @@ describe('syslogtcp source', () => {
     client.destroy()
   })
 
+  it('takes messages over TLS', async () => {
+    const source = await startSource(syslogTcp, { host: '127.0.0.1', clientIPHeader: 'ip', ...serverTls })
+    const client = connect({ port: source.port, host: '127.0.0.1', ca: authority })
+    client.write(line.repeat(3))
+    await source.context.whenDelivered(3)
+    assert.equal(source.context.events[2]?.headers.ip, '127.0.0.1')
+    client.destroy()
+    await source.stop()
+  })
+
   it('bind is not read and said to be so, patterns of your own and TLS are findings', () => {
     const problems = (texts: Record<string, string>, more = {}): string[] =>
-      (syslogTcp.check?.({ ...readOptions(syslogTcp, { port: '0', ...texts }), ...more } as never) ?? []).map(
-        ({ option, severity = 'error' }) => `${severity} ${option}`,
-      )
+      (
+        syslogTcp.check?.({ ...readOptions(syslogTcp, { port: '0', ...texts }), ...more } as never, noSettings) ?? []
+      ).map(({ option, severity = 'error' }) => `${severity} ${option}`)
     assert.deepEqual(problems({ bind: 'x' }), ['warning bind'])
-    assert.deepEqual(problems({ ssl: 'true' }), ['error ssl'])
+    assert.deepEqual(problems({ ssl: 'true' }), ['error keystore'])
     assert.deepEqual(problems({}, { 'format.': { regex: 'x' } }), ['error format.regex'])
     assert.deepEqual(problems({}), [])
   })

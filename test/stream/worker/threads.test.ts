@@ -116,6 +116,19 @@ describe('records on their way', () => {
     assert.deepEqual(second, first)
   })
 
+  test('ranges of a Kafka topic are read by the threads that work on them', async (t) => {
+    const { seen, failure, warnings } = await run(t, 'kafka')
+    assert.equal(failure, undefined)
+    assert.deepEqual(warnings, [])
+    assert.deepEqual(seen, [
+      [
+        [0, 0, 'a', false],
+        [0, 1, 'b', false],
+        [1, 0, 'c', false],
+      ],
+    ])
+  })
+
   test('objects of a class may pass between functions of a thread', async (t) => {
     const { seen, warnings } = await run(t, 'objects of a class on the way')
     assert.deepEqual(seen, [

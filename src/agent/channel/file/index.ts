@@ -1,13 +1,15 @@
 import { homedir } from 'node:os'
 import { resolve } from 'node:path'
+import { bytesPerSlot } from '../../../core/body-slots.ts'
 import type { Timer } from '../../../core/clock.ts'
 import { asError } from '../../../core/error.ts'
 import { Slots } from '../../../core/slots.ts'
 import type { Disk } from '../../../storage/disk.ts'
 import { EventLog, type Slice } from '../../../storage/event-log.ts'
 import { realDisk } from '../../../storage/real-disk.ts'
-import type { Damage } from '../../../storage/segment-log.ts'
+import type { Damage, LogLimits } from '../../../storage/segment-log.ts'
 import { type Channel, type ChannelContext, defineChannel, EventBatch, FlumeError } from '../../contract.ts'
+import { ByteLimit } from './byte-limit.ts'
 import { checkpointIntervalFloorMs, type FileOptions, freeBytesFloor, options, problemsOf } from './options.ts'
 
 export const file = defineChannel({
@@ -17,7 +19,8 @@ export const file = defineChannel({
   summary: 'Keeps events on disk: what it has taken survives a crash and a power failure.',
   options,
   transactionCapacityOption: 'transactionCapacity',
-  capabilities: { durable: true, ordered: true, overlappingTakes: true },
+  capabilities: { durable: true, ordered: true, overlappingTakes: true, adjustable: true },
+  fixedOptions: ['checkpointDir', 'dataDirs', 'encryption.'],
   check: problemsOf,
   describe: ({ dataDirs }) => dataDirs,
   create: (options, context) => new FileChannel(options, context, realDisk),
@@ -26,21 +29,24 @@ export const file = defineChannel({
 /** Newest events that are kept in memory too: a sink that keeps up never reads the disk. */
 const memoryBytesMax = 16 * 1024 * 1024
 
-/** Takes are synced with the next put, and this often: a power failure brings back no more than was delivered meanwhile. */
-const syncTakesEveryMs = 1000
+/** Takes are synced with the next put, or after this long: a power failure brings back no more than was delivered meanwhile. */
+const syncTakesWithinMs = 20
 
 interface Taker {
   readonly wake: () => void
 }
 
+/** What this kind of channel counts, under Flume's names. */
+type OwnCount = 'EventPutErrorCount' | 'EventTakeErrorCount' | 'CheckpointWriteErrorCount'
+
 /** Flume's file channel over the log of events: capacity, waiting, counting and reporting; the log keeps the events. */
 export class FileChannel implements Channel {
-  readonly #options: FileOptions
+  #options: FileOptions
   readonly #context: ChannelContext
   readonly #disk: Disk
   readonly #slots: Slots
+  readonly #bytes: ByteLimit
   readonly #takers: Taker[] = []
-  readonly #keepAliveMs: number
   #log: EventLog | undefined
   #closed = false
   #timers: Timer[] = []
@@ -50,8 +56,8 @@ export class FileChannel implements Channel {
     this.#options = options
     this.#context = context
     this.#disk = disk
-    this.#keepAliveMs = options['keep-alive'] * 1000
     this.#slots = new Slots(options.capacity, context.clock)
+    this.#bytes = new ByteLimit(options, context.clock)
   }
 
   get transactionCapacity(): number {
@@ -59,7 +65,7 @@ export class FileChannel implements Channel {
   }
 
   get capacity(): number {
-    return this.#options.capacity
+    return this.#slots.total
   }
 
   get size(): number {
@@ -75,13 +81,35 @@ export class FileChannel implements Channel {
     return this.#log?.problem
   }
 
+  /** Events that could be lent now. */
+  get available(): number {
+    return this.#log?.available ?? 0
+  }
+
+  /** The lowest number that an event which is kept and not lent may have; undefined when there is none. Numbers grow with each put. */
+  get oldest(): number | undefined {
+    return this.#log?.oldest
+  }
+
+  /** Events with lower numbers are gone for good. */
+  get floor(): number {
+    return this.#log?.gone.floor ?? 0
+  }
+
+  /** The number that the next event gets. */
+  get next(): number {
+    return this.#log?.next ?? 0
+  }
+
   async start(): Promise<void> {
-    const { checkpointDir, dataDirs, maxFileSize, minimumRequiredSpace, fsyncPerTransaction } = this.#options
+    const { checkpointDir, dataDirs } = this.#options
     const { clock, random, log: report } = this.#context
     const startedMs = clock.monotonic()
     // Under Flume's names; unhealthy until it is open (F-09).
     const { more } = this.#context.counters
-    Object.assign(more, { Unhealthy: 1, Closed: 0, EventPutErrorCount: 0, EventTakeErrorCount: 0 })
+    Object.assign(more, { Open: 0, Closed: 0, Unhealthy: 1, EventPutErrorCount: 0, EventTakeErrorCount: 0 })
+    // There is no copy of a checkpoint, so that writing one cannot fail.
+    Object.assign(more, { CheckpointWriteErrorCount: 0, CheckpointBackupWriteErrorCount: 0 })
     const log = await EventLog.open({
       disk: this.#disk,
       clock,
@@ -89,24 +117,40 @@ export class FileChannel implements Channel {
       report,
       directories: directoriesOf(dataDirs),
       checkpointDirectory: pathOf(checkpointDir),
-      segmentBytesMax: maxFileSize,
-      freeBytesMin: Math.max(minimumRequiredSpace, freeBytesFloor),
-      syncEach: fsyncPerTransaction,
+      ...limitsOf(this.#options),
+      syncTakesWithinMs,
       memoryBytesMax,
       onDamage: (damage) => this.#tellDamage(damage),
       onLost: (count) => this.#tellLost(count),
       onArrival: () => this.#wakeOne(),
+      onIndexFailed: () => this.#count('CheckpointWriteErrorCount'),
     })
     this.#log = log
-    more['Unhealthy'] = 0
+    Object.assign(more, { Open: 1, Unhealthy: 0 })
     // More than fits, when capacity was lowered: nothing new is let in until enough has left.
     this.#slots.occupy(log.size)
+    this.#bytes.found(log)
     if (log.size > 0) {
       const tookMs = Math.round(clock.monotonic() - startedMs)
       report.info(`${log.size} events were left in the channel; opened in ${tookMs} ms`)
     }
-    this.#repeat(Math.max(this.#options.checkpointInterval, checkpointIntervalFloorMs), () => log.saveIndex())
-    this.#repeat(fsyncPerTransaction ? syncTakesEveryMs : this.#options.fsyncInterval * 1000, () => log.sync())
+    this.#keepTime(log)
+  }
+
+  /** New options for the live channel. A capacity below what is held lets nothing in until enough has left, as at a start. */
+  async reconfigure(options: FileOptions): Promise<void> {
+    this.#options = options
+    const more = options.capacity - this.#slots.total
+    if (more >= 0) this.#slots.grow(more)
+    else this.#slots.shrinkNow(-more)
+    const log = this.#log
+    if (!log || this.#closed) return
+    this.#bytes.adjust(options)
+    log.adjust(limitsOf(options))
+    // What was written without a sync under the old options is not left to the new ones.
+    await log.sync()
+    for (const timer of this.#timers.splice(0)) timer.cancel()
+    this.#keepTime(log)
   }
 
   async put(batch: EventBatch): Promise<void> {
@@ -123,23 +167,64 @@ export class FileChannel implements Channel {
         },
       )
     }
-    const got = this.#slots.acquire(batch.count, this.#keepAliveMs)
-    if (!(got === true || (await got))) {
+    await this.#reserve(batch)
+    await this.#keep(log, batch)
+  }
+
+  /** Puts a batch if there is room at this moment; undefined: there is none. `kept` is called in the moment it counts, with the number of its first event. Attempts are not counted. */
+  putNow(batch: EventBatch, kept: (first: number) => void): Promise<void> | undefined {
+    const log = this.#open()
+    if (this.#slots.available < batch.count || this.#bytes.acquire(batch, 0) !== true) return undefined
+    void this.#slots.acquire(batch.count, 0)
+    return this.#keep(log, batch, kept)
+  }
+
+  /** Puts a batch whatever the capacity says, and does not count it as put: what was in memory and must not be lost. */
+  async adopt(batch: EventBatch): Promise<void> {
+    const log = this.#open()
+    await log.put(batch, () => {
+      this.#slots.occupy(batch.count)
+      this.#bytes.occupy(batch)
+    })
+  }
+
+  async #reserve(batch: EventBatch): Promise<void> {
+    const keepAliveMs = this.#options['keep-alive'] * 1000
+    const gotBytes = this.#bytes.acquire(batch, keepAliveMs)
+    if (!(gotBytes === true || (await gotBytes))) {
       this.#open()
       throw new FlumeError(
         'CHANNEL_FULL',
-        `The channel has reached it's capacity. This might be the result of a sink on the channel having too low of batch size, a downstream system running slower than normal, or that the channel capacity is just too low. [channel=${this.#context.name}]`,
-        { retry: true },
+        `Cannot commit transaction. Byte capacity allocated to store event body ${this.#bytes.slots * bytesPerSlot} reached. Please increase byte capacity allocated to the channel as the sinks may not be keeping up with the sources`,
+        {
+          retry: true,
+          hint: `channel ${this.#context.name} keeps ${this.#options.byteCapacityBufferPercentage} % of byteCapacity back`,
+        },
       )
     }
+    const got = this.#slots.acquire(batch.count, keepAliveMs)
+    if (got === true || (await got)) return
+    this.#bytes.giveUp(batch)
+    this.#open()
+    throw new FlumeError(
+      'CHANNEL_FULL',
+      `The channel has reached it's capacity. This might be the result of a sink on the channel having too low of batch size, a downstream system running slower than normal, or that the channel capacity is just too low. [channel=${this.#context.name}]`,
+      { retry: true },
+    )
+  }
+
+  /** Writes a batch for which there is room. */
+  async #keep(log: EventLog, batch: EventBatch, kept?: (first: number) => void): Promise<void> {
     try {
       this.#open()
-      await log.put(batch, () => {
-        counters.eventPutSuccess += batch.count
+      await log.put(batch, (first) => {
+        this.#context.counters.eventPutSuccess += batch.count
+        kept?.(first)
       })
     } catch (error) {
       this.#slots.release(batch.count)
-      if (!(error instanceof FlumeError && error.code === 'CHANNEL_FULL')) this.#count('EventPutErrorCount')
+      this.#bytes.giveUp(batch)
+      if (!(error instanceof FlumeError && error.code === 'CLOSED')) this.#count('EventPutErrorCount')
       throw error
     } finally {
       this.#tellHealth(log)
@@ -150,7 +235,7 @@ export class FileChannel implements Channel {
     const log = this.#open()
     const { counters, clock } = this.#context
     counters.eventTakeAttempt++
-    const untilMs = clock.monotonic() + this.#keepAliveMs
+    const untilMs = clock.monotonic() + this.#options['keep-alive'] * 1000
     let slices = await this.#lend(log, max)
     while (slices.length === 0) {
       // Woken takers may find that an overlapping take was quicker: they stand in line again for the time that is left.
@@ -163,12 +248,28 @@ export class FileChannel implements Channel {
     return this.#lendTo(log, slices, use)
   }
 
+  /**
+   * As take, without waiting or counting the attempt, and of events with numbers below `below()` only, which is asked in
+   * the moment they are lent. `use` is told the number of the last event; it is not called when there is none.
+   */
+  async takeNow(
+    max: number,
+    below: () => number,
+    use: (batch: EventBatch, last: number) => Promise<void>,
+  ): Promise<void> {
+    const log = this.#open()
+    const slices = await this.#lend(log, max, below)
+    const last = slices.at(-1)
+    if (last) await this.#lendTo(log, slices, (batch) => use(batch, last.first + last.batch.count - 1))
+  }
+
   async stop(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    this.#context.counters.more['Closed'] = 1
+    Object.assign(this.#context.counters.more, { Open: 0, Closed: 1 })
     for (const timer of this.#timers) timer.cancel()
     this.#slots.refuseAll()
+    this.#bytes.refuseAll()
     for (const taker of this.#takers.splice(0)) taker.wake()
     await this.#log?.close({ saveIndex: this.#options.checkpointOnClose })
   }
@@ -186,23 +287,24 @@ export class FileChannel implements Channel {
     await log.remove(slices, () => {
       this.#context.counters.eventTakeSuccess += batch.count
       this.#slots.release(batch.count)
+      this.#bytes.release(slices)
     })
     this.#tellHealth(log)
     return result
   }
 
-  async #lend(log: EventLog, max: number): Promise<readonly Slice[]> {
+  async #lend(log: EventLog, max: number, below?: () => number): Promise<readonly Slice[]> {
     try {
-      return await log.lend(Math.min(max, this.transactionCapacity))
+      return await log.lend(Math.min(max, this.transactionCapacity), below)
     } catch (error) {
       this.#count('EventTakeErrorCount')
       throw error
     }
   }
 
-  #count(name: 'EventPutErrorCount' | 'EventTakeErrorCount'): void {
+  #count(name: OwnCount, times = 1): void {
     const { more } = this.#context.counters
-    more[name] = (more[name] ?? 0) + 1
+    more[name] = (more[name] ?? 0) + times
   }
 
   /** Says once that something does not work, and once that it does again. */
@@ -244,17 +346,29 @@ export class FileChannel implements Channel {
     this.#takers.shift()?.wake()
   }
 
+  #keepTime(log: EventLog): void {
+    const { checkpointInterval, fsyncPerTransaction, fsyncInterval } = this.#options
+    this.#repeat(Math.max(checkpointInterval, checkpointIntervalFloorMs), () => log.saveIndex())
+    if (!fsyncPerTransaction) this.#repeat(fsyncInterval * 1000, () => log.sync())
+  }
+
   /** Does something every so often, the next time counted from its end; what goes wrong is only told. */
   #repeat(everyMs: number, act: () => Promise<void>): void {
-    const slot = this.#timers.length
+    let timer: Timer | undefined
+    let isCancelled = false
     const arm = (): void => {
-      if (this.#closed) return
-      this.#timers[slot] = this.#context.clock.after(everyMs, () => {
+      if (this.#closed || isCancelled) return
+      timer = this.#context.clock.after(everyMs, () => {
         act()
           .catch((error: unknown) => this.#context.log.error(asError(error).message))
           .finally(arm)
       })
     }
+    const cancel = (): void => {
+      isCancelled = true
+      timer?.cancel()
+    }
+    this.#timers.push({ cancel })
     arm()
   }
 
@@ -275,7 +389,17 @@ export class FileChannel implements Channel {
 
   #tellLost(count: number): void {
     this.#slots.release(count)
+    this.#bytes.lose(count)
+    this.#count('EventTakeErrorCount', count)
     this.#context.log.error(`${count} events of the log cannot be read any more`)
+  }
+}
+
+function limitsOf({ maxFileSize, minimumRequiredSpace, fsyncPerTransaction }: FileOptions): LogLimits {
+  return {
+    segmentBytesMax: maxFileSize,
+    freeBytesMin: Math.max(minimumRequiredSpace, freeBytesFloor),
+    syncEach: fsyncPerTransaction,
   }
 }
 

@@ -5,7 +5,7 @@ import type { OptionProblem } from '../../contract.ts'
 const fileBytesCeiling = 1623195647
 const mebibyte = 1024 * 1024
 
-export const options = {
+const places = {
   checkpointDir: text({
     default: '~/.flume/file-channel/checkpoint',
     doc: 'Where what makes a start quick is kept, and which data directories there are. Losing it costs time, no events.',
@@ -14,9 +14,13 @@ export const options = {
     default: '~/.flume/file-channel/data',
     doc: 'Directories of the log, separated by commas; several on several disks are used at the same time.',
   }),
-  capacity: count({ default: 1_000_000, min: 1, doc: 'Most events held, those lent to sinks included.' }),
+}
+
+const transactions = {
   transactionCapacity: count({ default: 10_000, min: 1, doc: 'Most events of one put or take.' }),
-  'keep-alive': seconds({ default: 3, min: 0, doc: 'How long a put waits for room and a take for an event.' }),
+}
+
+const writing = {
   maxFileSize: bytes({
     default: 256 * mebibyte,
     min: 64 * 1024,
@@ -30,7 +34,7 @@ export const options = {
   }),
   fsyncPerTransaction: flag({
     default: true,
-    doc: 'A put or take is answered only when it is on the disk for good. False: when it is written.',
+    doc: 'A put is answered when it is on the disk for good; a take when it is written, which is made sure of within 20 ms. False: both when they are written.',
   }),
   fsyncInterval: seconds({
     default: 5,
@@ -50,10 +54,32 @@ export const options = {
   'use-fast-replay': text({ optional: true, doc: 'Has no effect: there is one way to read the log.' }),
   'encryption.': prefix({ doc: 'Encryption is not there yet: any key below is an error.', secret: true }),
 }
+
+/** How events are kept on disk, whatever their number. */
+export const logOptions = { ...places, ...transactions, ...writing }
+
+export const options = {
+  ...places,
+  capacity: count({ default: 1_000_000, min: 1, doc: 'Most events held, those lent to sinks included.' }),
+  ...transactions,
+  byteCapacity: bytes({
+    optional: true,
+    doc: 'Most bytes of bodies held, in slots of 100; below one slot, or left out: no limit. Not in Flume.',
+  }),
+  byteCapacityBufferPercentage: count({
+    default: 20,
+    min: 0,
+    max: 100,
+    doc: 'Share of byteCapacity kept back for headers and bookkeeping.',
+  }),
+  'keep-alive': seconds({ default: 3, min: 0, doc: 'How long a put waits for room and a take for an event.' }),
+  ...writing,
+}
 /** Flume's own floors: lower values are raised to them. */
 export const freeBytesFloor = mebibyte
 export const checkpointIntervalFloorMs = 1000
 export type FileOptions = Options<typeof options>
+export type LogOptions = Options<typeof logOptions>
 
 const withoutEffect = [
   ['useDualCheckpoints', 'a damaged checkpoint costs time here, no events, so there is no second one'],
@@ -65,16 +91,25 @@ const withoutEffect = [
 
 /** Rules between options. */
 export function problemsOf(given: FileOptions): readonly OptionProblem[] {
-  const problems: OptionProblem[] = []
-  const { capacity, transactionCapacity, maxFileSize } = given
-  if (transactionCapacity > capacity) {
-    problems.push({
+  return [...problemsOfTransactions(given.transactionCapacity, 'capacity', given.capacity), ...problemsOfLog(given)]
+}
+
+/** A transaction that could never fit. */
+export function problemsOfTransactions(most: number, option: string, capacity: number): readonly OptionProblem[] {
+  if (most <= capacity) return []
+  return [
+    {
       option: 'transactionCapacity',
       code: 'transaction-capacity',
-      message: `${transactionCapacity} is more than the capacity of ${capacity}`,
-      hint: 'raise capacity or lower transactionCapacity',
-    })
-  }
+      message: `${most} is more than the ${option} of ${capacity}`,
+      hint: `raise ${option} or lower transactionCapacity`,
+    },
+  ]
+}
+
+export function problemsOfLog(given: LogOptions): readonly OptionProblem[] {
+  const problems: OptionProblem[] = []
+  const { maxFileSize } = given
   const encryption = Object.keys(given['encryption.'])
   if (encryption.length > 0) {
     problems.push({

@@ -1,6 +1,13 @@
 import { CommittedFile } from '../../../net/hdfs/committed-file.ts'
 import { type FileSystem, FileSystemError, reasonOf } from '../../../net/hdfs/file-system.ts'
-import type { Clock, EventBatch, Serializer, SinkContext, Timer } from '../../contract.ts'
+import {
+  type Clock,
+  EventBatch,
+  type HeaderColumn,
+  type Serializer,
+  type SinkContext,
+  type Timer,
+} from '../../contract.ts'
 import type { Closer } from './closer.ts'
 import type { Pool } from './pool.ts'
 
@@ -29,6 +36,8 @@ export interface BucketTools {
   readonly clock: Clock
   readonly counters: SinkContext['counters']
   newSerializer(): Promise<Serializer>
+  /** What must be the same for all events of a file; undefined when any may stand together. */
+  fileKeys(batch: EventBatch): HeaderColumn | undefined
 }
 
 /** The file that takes events now. */
@@ -36,6 +45,8 @@ interface OpenFile {
   number: number
   file: CommittedFile
   readonly serializer: Serializer
+  /** What its events have in common, where that matters. */
+  readonly key: string | undefined
   events: number
   bodyBytes: number
   rollTimer: Timer | undefined
@@ -46,6 +57,14 @@ interface OpenFile {
 interface Step {
   readonly target: OpenFile | undefined
   readonly batch: EventBatch
+  readonly key: string | undefined
+}
+
+/** A batch that waits for the write before it, and joins the others that wait. */
+interface Waiting {
+  readonly batch: EventBatch
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
 }
 
 /** Files in a row that are closed because a data node is missing; then the files stay open without it, as in Flume (H-05). */
@@ -64,6 +83,7 @@ export class Bucket {
   #open: OpenFile | undefined
   #underReplicatedInARow = 0
   #tail: Promise<unknown> = Promise.resolve()
+  #waiting: Waiting[] = []
 
   /** `expire` is called when the file's time is up: the bucket should be forgotten and closed. */
   constructor(directory: string, prefix: string, tools: BucketTools, expire: () => void) {
@@ -74,9 +94,16 @@ export class Bucket {
     this.#counter = tools.clock.now()
   }
 
-  /** Resolves when every file that the batch touched has confirmed its bytes. Writes and closes run one after the other. */
+  /**
+   * Resolves when every file that the batch touched has confirmed its bytes. Writes and closes run one after the other;
+   * batches that come while one is under way are written together, and share its outcome. When a write fails, so do
+   * the batches behind it: they come back in order.
+   */
   write(batch: EventBatch): Promise<void> {
-    return this.#enqueue(() => this.#write(batch))
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ batch, resolve, reject })
+      if (this.#waiting.length === 1) void this.#enqueue(() => this.#writeWaiting())
+    })
   }
 
   /** Closes the open file, if there is one; resolves after the first try. */
@@ -94,12 +121,24 @@ export class Bucket {
     return done
   }
 
+  async #writeWaiting(): Promise<void> {
+    const together = this.#waiting.splice(0)
+    if (together.length === 0) return
+    try {
+      await this.#write(EventBatch.concat(together.map(({ batch }) => batch)))
+    } catch (error) {
+      for (const { reject } of [...together, ...this.#waiting.splice(0)]) reject(error)
+      return
+    }
+    for (const { resolve } of together) resolve()
+  }
+
   async #write(batch: EventBatch): Promise<void> {
     const { pool } = this.#tools
     const steps = this.#plan(batch)
     const counterBefore = this.#counter
     const leftover = this.#open !== steps[0]?.target ? this.#open : undefined
-    const files = await Promise.all(steps.map(({ target }) => target ?? this.#next()))
+    const files = await Promise.all(steps.map(({ target, key }) => target ?? this.#next(key)))
     // The files of a batch that fills several do not depend on each other.
     const results = await Promise.allSettled(
       steps.map((step, index) => pool.run(() => this.#fill(files[index] as OpenFile, step.batch))),
@@ -128,18 +167,25 @@ export class Bucket {
     let target = this.#hasTooFewCopies() ? undefined : this.#open
     let events = target?.events ?? 0
     let bytes = target?.bodyBytes ?? 0
+    const keys = this.#tools.fileKeys(batch)
+    const keyAt = (index: number): string | undefined => (typeof keys === 'object' ? keys[index] : keys)
+    let key = target ? target.key : keyAt(0)
     const fits =
+      typeof keys !== 'object' &&
+      key === keys &&
       (rollCount === 0 || events + batch.count <= rollCount) &&
       (rollSizeBytes === 0 || bytes + batch.bodyBytes < rollSizeBytes)
-    if (fits) return [{ target, batch }]
+    if (fits) return [{ target, batch, key }]
     const steps: Step[] = []
     let from = 0
     for (let i = 0; i < batch.count; i++) {
       const isFull =
-        events > 0 && ((rollCount > 0 && events >= rollCount) || (rollSizeBytes > 0 && bytes >= rollSizeBytes))
+        events > 0 &&
+        ((rollCount > 0 && events >= rollCount) || (rollSizeBytes > 0 && bytes >= rollSizeBytes) || keyAt(i) !== key)
       if (isFull) {
-        if (i > from) steps.push({ target, batch: batch.slice(from, i) })
+        if (i > from) steps.push({ target, batch: batch.slice(from, i), key })
         target = undefined
+        key = keyAt(i)
         from = i
         events = 0
         bytes = 0
@@ -147,7 +193,7 @@ export class Bucket {
       events++
       bytes += (batch.ends[i] as number) - (batch.starts[i] as number)
     }
-    steps.push({ target, batch: batch.slice(from) })
+    steps.push({ target, batch: batch.slice(from), key })
     return steps
   }
 
@@ -161,22 +207,22 @@ export class Bucket {
     return this.#underReplicatedInARow++ < underReplicatedMax
   }
 
-  async #next(): Promise<OpenFile> {
+  async #next(key: string | undefined): Promise<OpenFile> {
     const number = ++this.#counter
     const serializer = await this.#tools.newSerializer()
     const file = this.#file(number)
-    return { number, file, serializer, events: 0, bodyBytes: 0, rollTimer: undefined, idleTimer: undefined }
+    return { number, file, serializer, key, events: 0, bodyBytes: 0, rollTimer: undefined, idleTimer: undefined }
   }
 
   /** Writes one run of events as one create or append. */
   async #fill(open: OpenFile, batch: EventBatch): Promise<void> {
     const { counters, clock, settings } = this.#tools
     if (open.events > 0) {
-      await open.file.write([open.serializer.encode(batch)])
+      await open.file.write([await open.serializer.encode(batch)])
       open.idleTimer?.cancel()
     } else {
       const begin = open.serializer.begin()
-      const body = open.serializer.encode(batch)
+      const body = await open.serializer.encode(batch)
       await this.#createFile(open, begin.length > 0 ? [begin, body] : [body])
       counters.connectionCreated++
       if (settings.rollIntervalMs > 0) open.rollTimer = clock.after(settings.rollIntervalMs, this.#expire)

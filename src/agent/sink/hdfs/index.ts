@@ -1,5 +1,7 @@
 import { lookup, lookupService } from 'node:dns/promises'
 import { hostname } from 'node:os'
+import { hadoopCodecNamed, hadoopCodecNames } from '../../../codec/compression/hadoop.ts'
+import type { RoundUnit } from '../../../codec/date-letters.ts'
 import { TimeZone } from '../../../codec/time-zone.ts'
 import { type FileSystem, parentOf } from '../../../net/hdfs/file-system.ts'
 import { fileSystemSchemes, openFileSystem, splitAddress } from '../../../net/hdfs/open.ts'
@@ -8,15 +10,17 @@ import {
   defineSink,
   EventBatch,
   FlumeError,
+  type HeaderColumn,
   type OptionProblem,
   type Serializer,
+  type SerializerContext,
   type Sink,
   type SinkContext,
 } from '../../contract.ts'
 import { Bucket, type BucketTools } from './bucket.ts'
 import { Closer } from './closer.ts'
-import type { RoundUnit } from './date-letters.ts'
-import { Leftovers } from './leftovers.ts'
+import { CompressedSerializer } from './compressed-serializer.ts'
+import { type Ending, Leftovers } from './leftovers.ts'
 import { knownMachineNames, machineNames, PathPattern, type Share } from './path-pattern.ts'
 import { Pool } from './pool.ts'
 import { checkKeys, SequenceSerializer } from './sequence-serializer.ts'
@@ -26,7 +30,10 @@ const options = {
     doc: 'Directory of the files, such as hdfs://namenode:8020/flume/%Y-%m-%d; escape sequences allowed. Without a scheme: Hadoop’s default file system.',
   }),
   'hdfs.filePrefix': text({ default: 'FlumeData', doc: 'How file names begin; escape sequences allowed.' }),
-  'hdfs.fileSuffix': text({ default: '', doc: 'How file names end, such as .log; no dot is added.' }),
+  'hdfs.fileSuffix': text({
+    default: '',
+    doc: 'How file names end, such as .log; no dot is added. The codec’s own ending, such as .gz, when left out.',
+  }),
   'hdfs.inUsePrefix': text({ default: '', doc: 'Put before the name of a file that is being written.' }),
   'hdfs.inUseSuffix': text({ default: '.tmp', doc: 'Put behind the name of a file that is being written.' }),
   'hdfs.emptyInUseSuffix': flag({
@@ -43,13 +50,16 @@ const options = {
   'hdfs.batchSize': count({
     default: 100,
     min: 1,
-    doc: 'Events written and confirmed at once, by one hflush. Over WebHDFS that is an append of 15 to 450 ms, so take 1000 or more there.',
+    doc: 'Events written and confirmed at once, by one hflush. Over WebHDFS, where an append takes 15 to 450 ms, up to 64 batches share one.',
   }),
-  'hdfs.codeC': text({ optional: true, doc: 'Compression; only None for now.' }),
+  'hdfs.codeC': text({
+    optional: true,
+    doc: `Compression of a CompressedStream or a SequenceFile: ${hadoopCodecNames.join(', ')}, their Java classes, or None. zstandard needs Node 22.15.`,
+  }),
   'hdfs.fileType': choice({
     of: ['SequenceFile', 'DataStream', 'CompressedStream'],
     default: 'SequenceFile',
-    doc: 'SequenceFile: Hadoop records. DataStream: what the serializer writes. CompressedStream: not supported yet.',
+    doc: 'SequenceFile: Hadoop records, compressed in blocks with hdfs.codeC. DataStream: what the serializer writes. CompressedStream: the same, compressed with hdfs.codeC, each batch a member of its own.',
   }),
   'hdfs.writeFormat': choice({
     of: ['Writable', 'Text'],
@@ -113,9 +123,9 @@ const options = {
     default: 'directory',
     doc: 'What a slash in a header’s value does in %{header}: make a directory, as in Flume, or become an underscore.',
   }),
-  serializer: nested<Serializer, { readonly log: SinkContext['log'] }>('serializer', {
+  serializer: nested<Serializer, SerializerContext>('serializer', {
     default: 'TEXT',
-    doc: 'Writes the events of a DataStream file.',
+    doc: 'Writes the events of a DataStream or a CompressedStream.',
   }),
 }
 type HdfsOptions = Options<typeof options>
@@ -131,7 +141,7 @@ export const hdfs = defineSink({
   describe: (options) => options['hdfs.path'],
   create: async (options, context) => {
     const names = [...machineNames(options['hdfs.path']), ...machineNames(options['hdfs.filePrefix'])]
-    return new HdfsSink(options, context, await thisMachine(names))
+    return new HdfsSink(options, context, await thisMachine(names), await newSerializers(options, context))
   },
 })
 
@@ -147,13 +157,12 @@ function check(options: HdfsOptions): readonly OptionProblem[] {
   ): void => {
     problems.push({ option, message, hint, severity })
   }
-  const codec = options['hdfs.codeC']
-  if (options['hdfs.fileType'] === 'CompressedStream') {
-    say('hdfs.fileType', 'CompressedStream is not supported yet', 'use DataStream, and compress the closed files')
-  }
-  if (codec !== undefined && codec.toLowerCase() !== 'none') {
-    say('hdfs.codeC', `the codec ${codec} is not supported yet`, 'leave hdfs.codeC out')
-  }
+  const codec = codecOf(options)
+  if (codec && 'problem' in codec) say('hdfs.codeC', codec.problem, codec.hint)
+  if (options['hdfs.fileType'] === 'CompressedStream' && !codec)
+    say('hdfs.codeC', 'a CompressedStream needs a codec', `use ${hadoopCodecNames.join(', ')}`)
+  if (options['hdfs.fileType'] === 'DataStream' && codec)
+    say('hdfs.codeC', 'a DataStream is not compressed', 'set hdfs.fileType = CompressedStream, or leave the codec out')
   for (const key of ['hdfs.kerberosPrincipal', 'hdfs.kerberosKeytab'] as const) {
     if (options[key])
       say(key, 'Kerberos is not supported yet', 'leave it out; the user is HADOOP_USER_NAME or hdfs.proxyUser')
@@ -212,10 +221,21 @@ function check(options: HdfsOptions): readonly OptionProblem[] {
   return problems
 }
 
+/** Over WebHDFS an append takes up to half a second whatever its size: what comes meanwhile joins the next one, up to these. */
+const batchesAhead = 64
+const bytesAhead = 16 * 1024 * 1024
+
+/** The codec that the options name; undefined for none. */
+function codecOf(options: HdfsOptions): ReturnType<typeof hadoopCodecNamed> | undefined {
+  const name = options['hdfs.codeC']
+  return name === undefined || name.toLowerCase() === 'none' ? undefined : hadoopCodecNamed(name)
+}
+
 class HdfsSink implements Sink {
   readonly batchSize: number
   readonly #options: HdfsOptions
   readonly #context: SinkContext
+  readonly #serializers: Serializers
   readonly #fileSystem: FileSystem
   readonly #pattern: PathPattern
   readonly #root: string
@@ -229,10 +249,17 @@ class HdfsSink implements Sink {
   /** Finishes files of a killed agent meanwhile. */
   #leftovers: Promise<void> | undefined
   readonly #stopping = new AbortController()
+  #bytesUnderWay = 0
 
-  constructor(options: HdfsOptions, context: SinkContext, machine: Readonly<Record<string, string>>) {
+  constructor(
+    options: HdfsOptions,
+    context: SinkContext,
+    machine: Readonly<Record<string, string>>,
+    serializers: Serializers,
+  ) {
     this.#options = options
     this.#context = context
+    this.#serializers = serializers
     this.batchSize = options['hdfs.batchSize']
     const address = options['hdfs.path']
     const { fileSystem, path } = openFileSystem(address, {
@@ -253,12 +280,17 @@ class HdfsSink implements Sink {
     this.#tools = this.#newTools()
   }
 
+  /** A native file is flushed in a millisecond, so there is one batch under way; elsewhere many share an append. */
+  get overlap(): number {
+    return this.#fileSystem.hasLeases || this.#bytesUnderWay >= bytesAhead ? 1 : batchesAhead
+  }
+
   /** Rejects CONNECTION while HDFS cannot be reached. */
   async start(): Promise<void> {
     await this.#fileSystem.status(this.#root)
     // Asked for once, before the first file of this run; WebHDFS and local files cannot tell whose a file is.
     if (!this.#fileSystem.hasLeases || this.#leftovers) return
-    const leftovers = await this.#newLeftovers()
+    const leftovers = this.#newLeftovers()
     this.#leftovers = leftovers.finish(await leftovers.find(), this.#stopping.signal)
   }
 
@@ -270,8 +302,10 @@ class HdfsSink implements Sink {
     if (this.#options['hdfs.fileType'] === 'SequenceFile') checkKeys(batch)
     const shares = this.#pattern.partition(batch, this.#context.clock.now())
     const evicted: Promise<void>[] = []
+    this.#bytesUnderWay += batch.bodyBytes
     const writes = shares.map((share) => this.#bucket(share, evicted).write(share.batch))
     const results = await Promise.allSettled([...writes, ...evicted])
+    this.#bytesUnderWay -= batch.bodyBytes
     const failed = results.find((result) => result.status === 'rejected')
     if (failed) throw failed.reason
   }
@@ -288,7 +322,7 @@ class HdfsSink implements Sink {
     await this.#fileSystem.close()
   }
 
-  async #newLeftovers(): Promise<Leftovers> {
+  #newLeftovers(): Leftovers {
     const get = this.#options
     return new Leftovers(
       this.#fileSystem,
@@ -296,21 +330,12 @@ class HdfsSink implements Sink {
         root: this.#fixedRoot,
         inUsePrefix: get['hdfs.inUsePrefix'],
         filePrefix: get['hdfs.filePrefix'],
-        fileSuffix: get['hdfs.fileSuffix'],
+        fileSuffix: this.#serializers.fileSuffix,
         inUseSuffix: get['hdfs.emptyInUseSuffix'] ? '' : get['hdfs.inUseSuffix'],
-        ending: await this.#ending(),
+        ending: this.#serializers.ending,
       },
       this.#context,
     )
-  }
-
-  /** How a file ends after each batch, as far as that can be recognised. */
-  async #ending(): Promise<'sync mark' | 'newline' | 'any'> {
-    if (this.#options['hdfs.fileType'] === 'SequenceFile') return 'sync mark'
-    const serializer = await this.#tools.newSerializer()
-    const plain = serializer.begin().length === 0 && serializer.end().length === 0
-    const probe = serializer.encode(EventBatch.of([{ body: 'x' }]))
-    return plain && probe.at(-1) === 10 ? 'newline' : 'any'
   }
 
   #bucket({ directory, prefix }: Share, evicted: Promise<void>[]): Bucket {
@@ -359,7 +384,7 @@ class HdfsSink implements Sink {
   }
 
   #newTools(): BucketTools {
-    const { clock, counters, log, random } = this.#context
+    const { clock, counters } = this.#context
     const get = this.#options
     const retryIntervalMs = get['hdfs.retryInterval'] * 1000
     return {
@@ -379,17 +404,49 @@ class HdfsSink implements Sink {
         idleTimeoutMs: Math.max(0, get['hdfs.idleTimeout']) * 1000,
         inUsePrefix: get['hdfs.inUsePrefix'],
         inUseSuffix: get['hdfs.emptyInUseSuffix'] ? '' : get['hdfs.inUseSuffix'],
-        fileSuffix: get['hdfs.fileSuffix'],
+        fileSuffix: this.#serializers.fileSuffix,
         minBlockReplicas: get['hdfs.minBlockReplicas'],
       },
-      newSerializer: async () => {
-        if (get['hdfs.fileType'] === 'SequenceFile')
-          return new SequenceSerializer(get['hdfs.writeFormat'], clock, random)
-        if (get['hdfs.fileType'] === 'DataStream') return get.serializer.create({ log })
-        throw new FlumeError('UNSUPPORTED', 'CompressedStream is not supported yet', { hint: 'use DataStream' })
-      },
+      newSerializer: this.#serializers.make,
+      fileKeys: this.#serializers.fileKeys,
     }
   }
+}
+
+/** What the files of a sink are made with, and what is known of them. */
+interface Serializers {
+  make(): Promise<Serializer>
+  fileKeys(batch: EventBatch): HeaderColumn | undefined
+  readonly fileSuffix: string
+  /** How a file ends after each batch, as far as that can be recognised. */
+  readonly ending: Ending
+}
+
+async function newSerializers(options: HdfsOptions, context: SinkContext): Promise<Serializers> {
+  const codec = codecOf(options)
+  if (codec && 'problem' in codec) throw new FlumeError('UNSUPPORTED', codec.problem, { hint: codec.hint })
+  const fileType = options['hdfs.fileType']
+  const make = async (): Promise<Serializer> => {
+    if (fileType === 'SequenceFile')
+      return new SequenceSerializer(options['hdfs.writeFormat'], context.clock, context.random, codec)
+    const serializer = await options.serializer.create(context)
+    return codec ? new CompressedSerializer(serializer, codec) : serializer
+  }
+  const probe = await make()
+  return {
+    make,
+    fileKeys: (batch) => probe.fileKeys?.(batch),
+    // H-03: a suffix of one's own, else the codec's.
+    fileSuffix: options['hdfs.fileSuffix'] || (codec?.extension ?? ''),
+    ending: fileType === 'CompressedStream' && codec ? codec : await endingOf(probe, fileType),
+  }
+}
+
+async function endingOf(probe: Serializer, fileType: HdfsOptions['hdfs.fileType']): Promise<Ending> {
+  // Serializers that want to know the events' schema cannot be asked with one that has none.
+  if (fileType === 'SequenceFile' || probe.begin().length > 0 || probe.end().length > 0 || probe.fileKeys) return 'any'
+  const line = await probe.encode(EventBatch.of([{ body: 'x' }]))
+  return line.at(-1) === 10 ? 'newline' : 'any'
 }
 
 /** Values of `%[localhost]`, `%[ip]` and `%[fqdn]`, looked up once, and only when they are used (H-17). */

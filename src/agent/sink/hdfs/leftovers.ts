@@ -1,5 +1,8 @@
 import { Buffer } from 'node:buffer'
-import { sequenceFileHeader, syncLength } from '../../../codec/sequence-file.ts'
+import { containerMagic, parseContainerHeader } from '../../../codec/avro/container.ts'
+import type { HadoopCodec } from '../../../codec/compression/hadoop.ts'
+import { readSequenceHeader, sequenceBlockEnd } from '../../../codec/sequence-file.ts'
+import { asBuffer } from '../../../codec/text-range.ts'
 import { explain, isAbort } from '../../../core/error.ts'
 import type { Logger } from '../../../monitor/logger.ts'
 import { type FileStatus, type FileSystem, reasonOf } from '../../../net/hdfs/file-system.ts'
@@ -13,9 +16,14 @@ export interface LeftoverSettings {
   readonly filePrefix: string
   readonly fileSuffix: string
   readonly inUseSuffix: string
-  /** How the files end behind a whole batch: Hadoop's marks, or a line's end; otherwise nothing is cut. */
-  readonly ending: 'sync mark' | 'newline' | 'any'
+  readonly ending: Ending
 }
+
+/**
+ * How the files end behind a whole batch: with a line, or with a member of a codec. SequenceFiles and Avro containers are known
+ * by what they begin with; nothing is cut from others.
+ */
+export type Ending = 'newline' | 'any' | HadoopCodec
 
 /** Directories looked at in one start. */
 const foldersMax = 10_000
@@ -24,6 +32,11 @@ const patienceMs = 120_000
 const pauseMs = 2000
 /** How far from its end a file is searched for the end of its last whole batch. */
 const tailBytes = 8 * 1024 * 1024
+/** A file's beginning, a container's schema included. */
+const headBytes = 1024 * 1024
+/** How much of a compressed file is looked at once, and at most for the sake of one long member. */
+const memberWindowBytes = 4 * 1024 * 1024
+const memberWindowBytesMax = 256 * 1024 * 1024
 /** Files that are worked on at a time. */
 const atOnce = 8
 
@@ -92,6 +105,11 @@ export class Leftovers {
       const status = await this.#fileSystem.status(path)
       if (!status) return
       const wholeBytes = await this.#wholeBytes(path, status.sizeBytes)
+      if (wholeBytes === 0 && typeof this.#settings.ending === 'object') {
+        // Nothing of it was ever confirmed, and readers take an empty file for a broken one.
+        await this.#fileSystem.delete(path)
+        return
+      }
       if (wholeBytes !== undefined && wholeBytes < status.sizeBytes) {
         if (!(await this.#until(() => this.#fileSystem.truncate(path, wholeBytes), signal))) return
       }
@@ -116,26 +134,66 @@ export class Leftovers {
   /** Bytes up to the end of the last whole batch, or event; undefined where that cannot be told. */
   async #wholeBytes(path: string, sizeBytes: number): Promise<number | undefined> {
     const { ending } = this.#settings
-    if (ending === 'any' || sizeBytes === 0) return undefined
-    const mark = ending === 'newline' ? Buffer.from('\n') : await this.#mark(path)
-    if (!mark) return undefined
+    if (sizeBytes === 0) return undefined
+    if (typeof ending === 'object') return this.#wholeMembers(path, sizeBytes, ending)
     const from = Math.max(0, sizeBytes - tailBytes)
-    const tail = Buffer.from(await this.#fileSystem.read(path, from, sizeBytes - from))
+    const read = async (): Promise<Buffer> => asBuffer(await this.#fileSystem.read(path, from, sizeBytes - from))
+    if (ending === 'newline') {
+      const at = (await read()).lastIndexOf(10)
+      return at >= 0 ? from + at + 1 : from === 0 ? 0 : undefined
+    }
+    const head = await this.#fileSystem.read(path, 0, headBytes)
+    const sequence = readSequenceHeader(head)
+    const mark = sequence
+      ? Buffer.concat([Buffer.from([255, 255, 255, 255]), sequence.sync])
+      : this.#avroMark(head, path)
+    if (!mark) return undefined
+    const tail = await read()
     const at = tail.lastIndexOf(mark)
-    if (at >= 0) return from + at + mark.length
-    return from === 0 && ending === 'newline' ? 0 : undefined
+    if (at < 0) return undefined
+    if (!sequence?.inBlocks) return from + at + mark.length
+    // The mark begins a block there.
+    return from + (sequenceBlockEnd(tail, at) ?? at)
   }
 
-  /** What stands behind every batch of this SequenceFile. */
-  async #mark(path: string): Promise<Buffer | undefined> {
-    for (const format of ['Writable', 'Text'] as const) {
-      const plain = sequenceFileHeader(format, new Uint8Array(syncLength))
-      const head = Buffer.from(await this.#fileSystem.read(path, 0, plain.length))
-      const before = plain.length - syncLength
-      if (head.length < plain.length || head.compare(plain, 0, before, 0, before) !== 0) continue
-      return Buffer.concat([Buffer.from([255, 255, 255, 255]), head.subarray(before)])
+  #avroMark(head: Uint8Array, path: string): Buffer | undefined {
+    if (asBuffer(head).compare(containerMagic, 0, containerMagic.length, 0, containerMagic.length) !== 0)
+      return undefined
+    try {
+      return parseContainerHeader(head).sync
+    } catch (error) {
+      this.#log.warn(`${path} is not cut: ${explain(error)}`)
+      return undefined
     }
-    return undefined
+  }
+
+  /** From the first member on: nothing in such a file says where the last one begins. */
+  async #wholeMembers(path: string, sizeBytes: number, codec: HadoopCodec): Promise<number | undefined> {
+    let whole = 0
+    let windowBytes = memberWindowBytes
+    while (whole < sizeBytes) {
+      const bytes = Math.min(windowBytes, sizeBytes - whole)
+      const window = asBuffer(await this.#fileSystem.read(path, whole, bytes))
+      let at = 0
+      try {
+        for (let end = codec.memberEnd(window, 0); end !== undefined; end = codec.memberEnd(window, at)) {
+          at = end
+          if (at === window.length) break
+        }
+      } catch (error) {
+        // Not torn but damaged: what lies behind may be good.
+        this.#log.warn(`${path} is not cut: ${explain(error)} (behind byte ${whole})`)
+        return undefined
+      }
+      if (at === 0 && bytes === sizeBytes - whole) return whole
+      if (at === 0) windowBytes *= 4
+      if (windowBytes > memberWindowBytesMax) {
+        this.#log.warn(`${path} is not cut: it has a member of more than ${memberWindowBytesMax} bytes`)
+        return undefined
+      }
+      whole += at
+    }
+    return whole
   }
 
   async #list(folder: string): Promise<readonly FileStatus[]> {

@@ -1,6 +1,6 @@
+import { formatLetter, isRegular, type RoundUnit, roundDown, stableMs } from '../../../codec/date-letters.ts'
 import type { TimeZone } from '../../../codec/time-zone.ts'
-import { type EventBatch, FlumeError, type HeaderColumn } from '../../contract.ts'
-import { formatLetter, isRegular, type RoundUnit, roundDown, stableMs } from './date-letters.ts'
+import { type EventBatch, type HeaderColumn, RefusedEventsError } from '../../contract.ts'
 
 export interface PatternSettings {
   /** Where times are read and rounded. */
@@ -79,7 +79,9 @@ export class PathPattern {
     const columns = this.#columns.map((name) => batch.headers.get(name) ?? '')
     const times = this.#timeColumn(batch, nowMs)
     if (columns.every((column) => typeof column === 'string') && typeof times === 'string') {
-      return [{ ...this.#expand(columns as string[], times, this.#timeOf(times, 0)), batch }]
+      const timeMs = this.#timeOf(times)
+      if (timeMs === undefined) throw this.#badTimes(batch, times)
+      return [{ ...this.#expand(columns as string[], times, timeMs), batch }]
     }
     return this.#deal(batch, columns, times)
   }
@@ -107,7 +109,9 @@ export class PathPattern {
       }
       const nextText = typeof times === 'string' ? times : times[i]
       if (nextText !== timeText || nextText === undefined) {
-        timeMs = this.#timeOf(nextText, i)
+        const found = this.#timeOf(nextText)
+        if (found === undefined) throw this.#badTimes(batch, times)
+        timeMs = found
         timeText = nextText as string
         const nextBlock = isRegular(timeMs) ? Math.floor(timeMs / this.#blockMs) : timeMs + 0.5
         if (nextBlock !== block) {
@@ -167,18 +171,30 @@ export class PathPattern {
     return batch.headers.get(timestampHeader) ?? new Array(batch.count).fill(undefined)
   }
 
-  #timeOf(text: string | undefined, index: number): number {
+  /** Undefined for a time that cannot be used. */
+  #timeOf(text: string | undefined): number | undefined {
     if (!this.#usesTime) return 0
     if (text !== undefined && /^[+-]?\d{1,16}$/.test(text)) {
       const timeMs = Number(text)
       // Java refuses to round what is not positive; a Date ends at 8.64e15.
       if (Math.abs(timeMs) <= 8.64e15 - 86_400_000 * 2 && (timeMs > 0 || !this.#settings.round)) return timeMs
     }
+    return undefined
+  }
+
+  /** Names every event whose time cannot be used; there is one at least. */
+  #badTimes({ count }: EventBatch, times: HeaderColumn): RefusedEventsError {
+    const events: number[] = []
+    const at = (index: number): string | undefined => (typeof times === 'string' ? times : times[index])
+    for (let i = 0; i < count; i++) if (this.#timeOf(at(i)) === undefined) events.push(i)
+    const index = events[0] as number
+    const text = at(index)
     const found = text === undefined ? 'has no timestamp header' : `has the timestamp header ${JSON.stringify(text)}`
-    throw new FlumeError(
+    return new RefusedEventsError(
       'INVALID_DATA',
       `hdfs.path or hdfs.filePrefix uses ${this.#timeEscape}, but event ${index + 1} of the batch ${found}`,
       {
+        events,
         hint:
           text === undefined
             ? 'add a timestamp interceptor to the source, or set hdfs.useLocalTimeStamp = true'

@@ -11,9 +11,10 @@ import { type SparkFeed, sparkService } from '../../../net/avro-rpc/spark-servic
 import { serveLines } from '../../../net/line-session.ts'
 import { connectionsMaxDefault, type Peer, TcpListener } from '../../../net/tcp-listener.ts'
 import { tellConnection } from '../../../net/tell-connection.ts'
+import { serverTls, serverTlsProblems } from '../../../net/tls/server.ts'
 import { type SocketWire, ZlibWire } from '../../../net/wire.ts'
 import { bytes, count, flag, type Options, port, seconds, text } from '../../../spec/option.ts'
-import { serverTlsOptions, tlsProblems } from '../../../spec/tls-options.ts'
+import { serverTlsOptions } from '../../../spec/tls-options.ts'
 import { type Delivered, defineSource, type Source, type SourceContext } from '../../contract.ts'
 import { Subscriber } from './subscriber.ts'
 
@@ -59,7 +60,7 @@ export const flumeSource = defineSource({
     'One port for lines of text, Avro clients (plain or deflate) and subscribers, told apart by their first bytes.',
   options,
   takesConsole: true,
-  check: tlsProblems,
+  check: (values, settings) => serverTlsProblems(values, settings),
   describe: (values) => `${values.bind}:${values.port}`,
   create: (values, context) => new FlumeSource(values, context),
 })
@@ -119,6 +120,7 @@ class FlumeSource implements Source {
       clock,
       log,
       connectionsMax: this.#options['max-connections'],
+      tls: serverTls(this.#options, this.#context.settings),
       onCount: (open) => {
         counters.openConnections = open
       },
@@ -135,7 +137,9 @@ class FlumeSource implements Source {
       case 'text':
         return this.#serveText(wire, signal)
       case 'tls':
-        throw new FlumeError('UNSUPPORTED', 'the peer speaks TLS, which is not supported here yet')
+        throw new FlumeError('UNSUPPORTED', 'the peer speaks TLS, and this source does not', {
+          hint: 'set ssl = true and a keystore',
+        })
       case undefined:
         return
     }

@@ -259,7 +259,7 @@ class SpooldirSource implements Source {
       if (!piece && !isFirst) return
       isFirst = false
       const batch = piece?.batch ?? EventBatch.of([{ body: '' }])
-      const withHeaders = columns.size > 0 ? new EventBatch(batch.body, batch.starts, batch.ends, columns) : batch
+      const withHeaders = columns.size > 0 ? batch.withHeaders(new Map([...batch.headers, ...columns])) : batch
       if (!(await this.#deliver(withHeaders)) || !piece) return
       position.note(piece.offset)
     }

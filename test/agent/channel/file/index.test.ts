@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
@@ -9,7 +9,7 @@ import type { FileOptions } from '../../../../src/agent/channel/file/options.ts'
 import { seededRandom, systemRandom } from '../../../../src/core/random.ts'
 import type { Disk } from '../../../../src/storage/disk.ts'
 import { realDisk } from '../../../../src/storage/real-disk.ts'
-import { ManualClock } from '../../../../src/testing/manual-clock.ts'
+import { ManualClock, settle } from '../../../../src/testing/manual-clock.ts'
 import { channelContract } from '../../../contract/channel.ts'
 import { bodies, numbered, textsOf } from '../../../support/batches.ts'
 import { channelContext } from '../../../support/channel-context.ts'
@@ -28,14 +28,12 @@ interface Given {
   readonly options?: Readonly<Record<string, string>>
 }
 
+const optionsOf = (folder: string, options: Readonly<Record<string, string>>): FileOptions =>
+  readOptions(file, { checkpointDir: `${folder}/checkpoint`, dataDirs: `${folder}/data`, ...options }) as FileOptions
+
 function make({ disk, folder, clock = new ManualClock(), log = new RecordingLogger(), options = {} }: Given) {
-  const given = readOptions(file, {
-    checkpointDir: `${folder}/checkpoint`,
-    dataDirs: `${folder}/data`,
-    ...options,
-  }) as FileOptions
   const context = { ...channelContext(clock, log), random: systemRandom }
-  return { channel: new FileChannel(given, context, disk), clock, log, counters: context.counters }
+  return { channel: new FileChannel(optionsOf(folder, options), context, disk), clock, log, counters: context.counters }
 }
 
 async function open(given: Given) {
@@ -101,14 +99,14 @@ describe('file channel', () => {
     assert.deepEqual(await channel.take(10, all), ['1', '2', '3'])
   })
 
-  it('makes sure of takes with the next put, or after a second: a power failure brings back no more than that', async () => {
-    for (const makeSure of ['put', 'second'] as const) {
+  it('makes sure of takes with the next put, or after 20 ms: a power failure brings back no more than that', async () => {
+    for (const makeSure of ['put', 'time'] as const) {
       const { disk, folder } = simulated()
       const { channel, clock } = await open({ disk, folder })
       await channel.put(numbered(0, 4))
       await channel.take(2, all)
       if (makeSure === 'put') await channel.put(numbered(4, 1))
-      else await clock.advance(1000)
+      else await clock.advance(20)
       const { channel: after } = await open({ disk: disk.crash('power'), folder })
       assert.deepEqual((await after.take(2, all)) as string[], ['2', '3'], makeSure)
     }
@@ -148,6 +146,121 @@ describe('file channel', () => {
     const refused = assert.rejects(channel.put(numbered(2, 1)), /^FlumeError: The channel has reached it's capacity\. /)
     await clock.advance(3000)
     await refused
+  })
+
+  it('refuses what has more bytes of bodies than byteCapacity lets in, and takes it when others are gone', async () => {
+    // 1000 bytes less the 20 % buffer: 8 slots of 100.
+    const { channel, clock } = await open({ ...simulated(), options: { byteCapacity: '1000' } })
+    await channel.put(bodies('', 'x'.repeat(101), 'x'.repeat(400))) // 1 + 2 + 4
+    assert.equal(channel.room, channel.capacity - 3)
+    const refused = assert.rejects(channel.put(bodies('x'.repeat(101))), {
+      code: 'CHANNEL_FULL',
+      retry: true,
+      message: /^Cannot commit transaction\. Byte capacity allocated to store event body 800 reached/,
+    })
+    await clock.advance(3000)
+    await refused
+    await channel.put(bodies('y'))
+    let kept = false
+    const put = channel.put(bodies('x'.repeat(101))).then(() => {
+      kept = true
+    })
+    await channel.take(1, async () => {
+      await settle()
+      assert.equal(kept, false, 'a lent event may still come back')
+    })
+    assert.equal(kept, false, 'one slot is not enough')
+    await channel.take(1, all)
+    await put
+    assert.deepEqual(await channel.take(9, async (batch) => textsOf(batch).map(({ length }) => length)), [400, 1, 101])
+  })
+
+  it('counts what it finds at a start against byteCapacity, until all of it is gone', async () => {
+    const { disk, folder } = simulated()
+    const first = await open({ disk, folder })
+    for (let i = 0; i < 10; i++) await first.channel.put(bodies('x'.repeat(1000)))
+    await first.channel.take(4, all)
+    await first.channel.stop()
+    const options = { byteCapacity: '10000', byteCapacityBufferPercentage: '0' }
+    const { channel, clock } = await open({ disk, folder, options })
+    // About 6,000 bytes, and some for their records.
+    const refused = assert.rejects(channel.put(bodies('x'.repeat(4000))), { code: 'CHANNEL_FULL' })
+    await clock.advance(3000)
+    await refused
+    await channel.put(bodies('x'.repeat(3000)))
+    await channel.take(6, all)
+    await channel.take(1, all)
+    await channel.put(bodies(...Array.from({ length: 10 }, () => 'x'.repeat(1000))))
+  })
+
+  it('takes new limits while it lives, and keeps its events (MC-11)', async () => {
+    const { disk, folder } = simulated()
+    const small = { capacity: '4', transactionCapacity: '4' }
+    const { channel, clock, log } = await open({ disk, folder, options: small })
+    await channel.put(numbered(0, 4))
+    const waiting = channel.put(numbered(4, 2))
+    await channel.reconfigure(optionsOf(folder, { capacity: '6', transactionCapacity: '6' }))
+    await waiting
+    assert.deepEqual([channel.capacity, channel.size, channel.transactionCapacity], [6, 6, 6])
+    await channel.reconfigure(
+      optionsOf(folder, {
+        ...small,
+        capacity: '5',
+        byteCapacity: '200',
+        'keep-alive': '1',
+        fsyncPerTransaction: 'false',
+      }),
+    )
+    assert.deepEqual([channel.capacity, channel.size, channel.room], [5, 6, 0])
+    assert.deepEqual(await channel.take(9, all), ['0', '1', '2', '3'])
+    assert.equal(channel.room, 3)
+    const refused = assert.rejects(channel.put(bodies('two', 'slots')), { message: /Byte capacity/ })
+    await clock.advance(1000)
+    await refused
+    await channel.reconfigure(
+      optionsOf(folder, { fsyncPerTransaction: 'false', fsyncInterval: '2', maxFileSize: '65536' }),
+    )
+    await channel.put(bodies('x'.repeat(70_000)))
+    await channel.put(numbered(6, 1))
+    assert.equal(disk.paths.filter((path) => path.endsWith('.flog')).length, 3)
+    await clock.advance(2000)
+    assert.deepEqual(log.lines, [])
+    const { channel: after } = await open({ disk: disk.crash('power'), folder })
+    assert.deepEqual(
+      (await after.take(9, all))?.map((text) => text.slice(0, 2)),
+      ['4', '5', 'xx', '6'],
+    )
+  })
+
+  it('has the counters of the real one', async () => {
+    const { disk, folder } = simulated()
+    const { channel, clock, counters } = await open({ disk, folder, options: { checkpointInterval: '1000' } })
+    const names = [
+      'Open',
+      'Closed',
+      'Unhealthy',
+      'EventPutErrorCount',
+      'EventTakeErrorCount',
+      'CheckpointWriteErrorCount',
+      'CheckpointBackupWriteErrorCount',
+    ]
+    assert.deepEqual(Object.keys(counters.more).sort(), [...names].sort())
+    const values = () => names.map((name) => counters.more[name])
+    assert.deepEqual(values(), [1, 0, 0, 0, 0, 0, 0])
+    await channel.put(numbered(0, 1))
+    disk.faults = { name: 1 }
+    await clock.advance(1000)
+    assert.deepEqual(values(), [1, 0, 0, 0, 0, 1, 0], 'what makes a start quick could not be written')
+    disk.faults = {}
+    await channel.stop()
+    assert.deepEqual(values(), [0, 1, 0, 0, 0, 1, 0])
+  })
+
+  it('gives a header without a value no value: there is no such header (F-13)', async () => {
+    const { channel } = await open(simulated())
+    await channel.put(bodies('a', 'b').withHeader('h', ['x', undefined]))
+    const headers = await channel.take(2, async (batch) => [...batch.events()].map((event) => event.headers))
+    assert.deepEqual(headers, [{ h: 'x' }, {}])
   })
 
   it('is opened by one at a time, and says who is in the way (F-09)', async (t) => {
@@ -290,11 +403,26 @@ describe('file channel', () => {
     await assert.rejects(open({ disk: realDisk, folder }), { code: 'EEXIST', message: /data/ })
   })
 
-  it('refuses puts when its directory has disappeared', async (t) => {
+  it('refuses puts while its directory is away or another one is in its place, and goes on when it is back', async (t) => {
     const folder = await tempDir(t)
+    const data = join(folder, 'data')
     const { channel } = await open({ disk: realDisk, folder })
-    await rm(join(folder, 'data'), { recursive: true })
+    await rename(data, `${data}.away`)
     await assert.rejects(channel.put(numbered(0, 1)), { code: 'IO', retry: true, message: /data cannot be written/ })
+    // As when a disk is not mounted any more: what is written here now would be missed when it comes back.
+    await mkdir(data)
+    await assert.rejects(channel.put(numbered(0, 1)), {
+      code: 'IO',
+      retry: true,
+      message: /data cannot be written: .*data is not what it was: its directory\.json is not there/,
+    })
+    assert.deepEqual(await readdir(data), [])
+    assert.match(channel.problem ?? '', /is not what it was/)
+    await rm(data, { recursive: true })
+    await rename(`${data}.away`, data)
+    await channel.put(numbered(1, 1))
+    assert.equal(channel.problem, undefined)
+    assert.deepEqual(await channel.take(9, all), ['1'])
     await channel.stop()
   })
 
@@ -309,12 +437,13 @@ describe('file channel', () => {
     const at = bytes.indexOf('2021')
     bytes[at] = 0x33
     await writeFile(join(data, name), bytes)
-    const { channel, log } = await open({ disk: realDisk, folder })
+    const { channel, log, counters } = await open({ disk: realDisk, folder })
     assert.equal(channel.size, 10)
     assert.deepEqual(await channel.take(20, all), ['0', '1', '10', '11', '30', '31', '40', '41'])
     assert.equal(channel.size, 0)
     assert.match(log.lines.join('\n'), /error: .*\.flog is damaged: \d+ bytes at \d+ are no record \(events 4 to 5\)/)
     assert.match(log.lines.join('\n'), /error: 2 events of the log cannot be read any more/)
+    assert.equal(counters.more['EventTakeErrorCount'], 2)
     await channel.put(bodies('new'))
     await channel.take(5, all)
     await channel.stop()

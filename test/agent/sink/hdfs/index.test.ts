@@ -190,9 +190,11 @@ describe('the HDFS sink on a mounted folder', () => {
 
   it('takes the SequenceFile’s key from the timestamp header, and rejects one that is no number (H-23)', async () => {
     const sink = await open({ 'hdfs.writeFormat': 'Text' })
-    await assert.rejects(sink.write(EventBatch.of([{ body: 'a', headers: { timestamp: 'x' } }])), {
-      code: 'INVALID_DATA',
-    })
+    const mixed = ['x', '1', undefined, 'y'].map((timestamp) => ({
+      body: 'a',
+      ...(timestamp && { headers: { timestamp } }),
+    }))
+    await assert.rejects(sink.write(EventBatch.of(mixed)), { code: 'INVALID_DATA', events: [0, 3] })
     await sink.write(EventBatch.of([{ body: 'a', headers: { timestamp: '7' } }, { body: 'b' }]))
     await sink.stop?.()
     const [name] = (await names()).slice(-1)
@@ -255,6 +257,33 @@ describe('the HDFS sink on WebHDFS', () => {
     assert.equal(contents.join('').length, 'for x\n'.length * 8)
     for (const content of contents) assert.match(content as string, /^(for (.)\n)(\1)*$/)
     assert.ok(found(root).every((path) => !path.endsWith('.tmp')))
+  })
+
+  it('puts the batches that wait for an append into one, and answers each', async () => {
+    const root = await open()
+    await sink.write(bodies('one'))
+    const before = fake.calls.length
+    await Promise.all([sink.write(bodies('two')), sink.write(bodies('three')), sink.write(bodies('four', 'five'))])
+    const appends = fake.calls.slice(before).filter((call) => /APPEND .* data$/.test(call))
+    assert.equal(appends.length, 1)
+    await sink.stop?.()
+    assert.equal(fake.contentOf(`${root}/FlumeData.${startMs + 1}`), 'one\ntwo\nthree\nfour\nfive\n')
+  })
+
+  it('rejects what waits behind a failed append, so that nothing overtakes it', async () => {
+    const root = await open()
+    await sink.write(bodies('one'))
+    fake.fail('APPEND', 'data', { kind: 'torn', bytes: 2 })
+    const writes = ['two', 'three', 'four'].map((text) => sink.write(bodies(text)))
+    const results = await Promise.allSettled(writes)
+    assert.deepEqual(
+      results.map(({ status }) => status),
+      ['rejected', 'rejected', 'rejected'],
+    )
+    await sink.write(bodies('two', 'three', 'four'))
+    await sink.stop?.()
+    const contents = found(root).map((path) => fake.contentOf(path))
+    assert.equal(contents.join(''), 'one\ntwo\nthree\nfour\n')
   })
 
   it('goes on with a new file at once while a dead writer’s lease holds the old one', async () => {
@@ -450,7 +479,13 @@ describe('the HDFS sink’s options', () => {
     )
   const cases: [texts: Record<string, string>, findings: string[]][] = [
     [{}, []],
-    [{ 'hdfs.fileType': 'CompressedStream', 'hdfs.codeC': 'gzip' }, ['error hdfs.fileType', 'error hdfs.codeC']],
+    [{ 'hdfs.fileType': 'CompressedStream', 'hdfs.codeC': 'gzip' }, []],
+    [{ 'hdfs.codeC': 'BZip2Codec' }, []],
+    [{ 'hdfs.fileType': 'CompressedStream' }, ['error hdfs.codeC']],
+    [{ 'hdfs.fileType': 'CompressedStream', 'hdfs.codeC': 'none' }, ['error hdfs.codeC']],
+    [{ 'hdfs.fileType': 'DataStream', 'hdfs.codeC': 'gzip' }, ['error hdfs.codeC']],
+    [{ 'hdfs.codeC': 'lzop' }, ['error hdfs.codeC']],
+    [{ 'hdfs.codeC': 'rar' }, ['error hdfs.codeC']],
     [{ 'hdfs.codeC': 'None' }, []],
     [
       { 'hdfs.kerberosPrincipal': 'x', 'hdfs.kerberosKeytab': 'y' },

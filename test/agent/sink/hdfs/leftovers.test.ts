@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import type { Sink } from '../../../../src/agent/contract.ts'
 import { systemClock } from '../../../../src/core/clock.ts'
+import { EventBatch } from '../../../../src/core/event-batch.ts'
 import { bodies } from '../../../support/batches.ts'
 import { FakeHdfs } from '../../../support/fake-hdfs.ts'
 import { hdfsSink } from '../../../support/hdfs-sink.ts'
@@ -31,6 +32,7 @@ describe('a sink that starts after one that was killed', () => {
       { clock: systemClock },
     )
   const fresh = (): string => `/run-${++number}`
+  const bytesOf = (path = ''): Buffer => Buffer.from(fake.contentOf(path) ?? '', 'latin1')
   const names = (folder: string): string[] => fake.paths.filter((path) => path.startsWith(`${folder}/`))
 
   it('closes its files once the lease is over, and gives them their names', async () => {
@@ -82,6 +84,79 @@ describe('a sink that starts after one that was killed', () => {
       assert.equal(fake.contentOf(names(folder)[0] ?? ''), whole)
       await next.stop?.()
     }
+  })
+
+  const kinds: readonly Readonly<Record<string, string>>[] = [
+    ...['gzip', 'bzip2', 'deflate', 'snappy', 'lz4'].map((codec) => ({
+      'hdfs.fileType': 'CompressedStream',
+      'hdfs.codeC': codec,
+    })),
+    { 'hdfs.fileType': 'SequenceFile', 'hdfs.codeC': 'gzip' },
+    { 'hdfs.fileType': 'SequenceFile', 'hdfs.codeC': 'lz4', 'hdfs.writeFormat': 'Text' },
+    { 'hdfs.fileType': 'DataStream', serializer: 'avro_event' },
+    { 'hdfs.fileType': 'CompressedStream', 'hdfs.codeC': 'snappy', serializer: 'avro_event' },
+  ]
+  for (const texts of kinds) {
+    it(`cuts off what is torn behind the last whole batch: ${Object.values(texts).join(', ')}`, async () => {
+      const timestamp = '1700000000000'
+      const batch = EventBatch.of(['one', 'two', 'three'.repeat(30)].map((body) => ({ body, headers: { timestamp } })))
+      // What a third batch adds to a file like this one, byte by byte as a killed writer leaves it.
+      const model = await sinkIn(fresh(), texts)
+      const folderOfModel = `/run-${number}`
+      await model.write(batch)
+      await model.write(batch)
+      const two = bytesOf(names(folderOfModel)[0])
+      await model.write(batch)
+      const third = bytesOf(names(folderOfModel)[0]).subarray(two.length)
+      await model.stop?.()
+      assert.ok(third.length > 20)
+      for (const torn of [0, 1, 3, 9, 20, third.length - 1]) {
+        const folder = fresh()
+        const killed = await sinkIn(folder, texts)
+        await killed.write(batch)
+        await killed.write(batch)
+        const path = names(folder)[0] ?? ''
+        assert.deepEqual(bytesOf(path), two)
+        fake.append(path, third.subarray(0, torn))
+        fake.expireLeases()
+        const next = await sinkIn(folder, texts)
+        await next.start?.()
+        await until(() => names(folder).every((name) => !name.endsWith('.tmp')))
+        assert.deepEqual(bytesOf(names(folder)[0]), two, `${torn} bytes more`)
+        await next.stop?.()
+      }
+    })
+  }
+
+  it('removes a compressed file that never got a whole batch', async () => {
+    const folder = fresh()
+    const texts = { 'hdfs.fileType': 'CompressedStream', 'hdfs.codeC': 'gzip' }
+    const killed = await sinkIn(folder, texts)
+    await killed.write(bodies('one'))
+    const path = names(folder)[0] ?? ''
+    fake.setBytes(path, bytesOf(path).subarray(0, 12))
+    fake.expireLeases()
+    const next = await sinkIn(folder, texts)
+    await next.start?.()
+    await until(() => names(folder).length === 0)
+    await next.stop?.()
+  })
+
+  it('does not cut a compressed file that is damaged further up', async () => {
+    const folder = fresh()
+    const texts = { 'hdfs.fileType': 'CompressedStream', 'hdfs.codeC': 'gzip' }
+    const killed = await sinkIn(folder, texts)
+    for (const body of ['one', 'two', 'three']) await killed.write(bodies(body))
+    const path = names(folder)[0] ?? ''
+    const damaged = bytesOf(path)
+    damaged[14] = (damaged[14] as number) ^ 0xff
+    fake.setBytes(path, damaged)
+    fake.expireLeases()
+    const next = await sinkIn(folder, texts)
+    await next.start?.()
+    await until(() => names(folder).every((name) => !name.endsWith('.tmp')))
+    assert.deepEqual(bytesOf(names(folder)[0]), damaged)
+    await next.stop?.()
   })
 
   it('does not take files of other sinks, or such that look finished', async () => {

@@ -77,9 +77,20 @@ describe('a path pattern', () => {
         retry: false,
         message: /event 2 of the batch has no timestamp header/,
         hint: /hdfs\.useLocalTimeStamp/,
+        events: [1],
       })
     })
   }
+
+  it('names every event whose time cannot be used, so that the others can be written', () => {
+    const stamps = ['1', undefined, '2', 'soon', undefined]
+    const batch = EventBatch.of(
+      stamps.map((timestamp) => ({ body: 'x', ...(timestamp && { headers: { timestamp } }) })),
+    )
+    assert.throws(() => new PathPattern('/%Y', 'p', settings).partition(batch, nowMs), { events: [1, 3, 4] })
+    const same = EventBatch.of([{ body: 'a' }, { body: 'b' }]).withHeader('timestamp', 'soon')
+    assert.throws(() => new PathPattern('/%Y', 'p', settings).partition(same, nowMs), { events: [0, 1] })
+  })
 
   for (const timestamp of ['yesterday', '', '1.5', '99999999999999999999', '9999999999999999']) {
     it(`rejects the timestamp ${JSON.stringify(timestamp)} (H-15)`, () => {

@@ -6,6 +6,7 @@ import { describe, it, type TestContext } from 'node:test'
 import { FlumeError } from '../../../../src/agent/contract.ts'
 import { spooldir } from '../../../../src/agent/source/spooldir/index.ts'
 import { readPosition } from '../../../../src/agent/source/spooldir/position.ts'
+import { AvroContainerWriter } from '../../../../src/codec/avro/container.ts'
 import { ManualClock } from '../../../../src/testing/manual-clock.ts'
 import { readOptions } from '../../../support/read-options.ts'
 import { realData } from '../../../support/real-data.ts'
@@ -129,6 +130,60 @@ describe('spooldir source', () => {
     const event = (name: string, body: string) => ({ headers: { f: join(dir, name), basename: name }, body })
     assert.deepEqual(context.events, [event('a', ''), event('b', 'x'), event('c', '')])
     assert.deepEqual(await namesIn(dir), ['a.COMPLETED', 'b.COMPLETED', 'c.COMPLETED'])
+  })
+
+  it('reads Avro containers and whole files, and adds its headers to those of the deserializer', async (test) => {
+    const dir = await tempDir(test)
+    const writer = new AvroContainerWriter({ schema: '"string"', codec: 'deflate', sync: new Uint8Array(16) })
+    const values = writer.blocks(3, (out, index) => out.string(`v${index}`))
+    await fill(dir, { a: Buffer.concat([writer.header(), values]) })
+    const avro = await start(test, { dir, options: { deserializer: 'avro', basenameHeader: 'true', batchSize: '2' } })
+    await avro.context.whenDelivered(3)
+    await avro.idle()
+    await avro.stop()
+    assert.deepEqual(avro.bodies, ['\x04v0', '\x04v1', '\x04v2'])
+    for (const { headers } of avro.context.events) {
+      assert.deepEqual(headers, { 'flume.avro.schema.hash': 'c70345637248018f', basename: 'a' })
+    }
+    await fill(dir, { b: 'one\ntwo\n', c: '' })
+    const options = { deserializer: 'BlobDeserializer', fileHeader: 'true' }
+    const blob = await start(test, { dir, options })
+    await blob.context.whenDelivered(2)
+    await blob.idle()
+    await blob.stop()
+    assert.deepEqual(blob.context.events, [
+      { headers: { file: join(dir, 'b') }, body: 'one\ntwo\n' },
+      { headers: { file: join(dir, 'c') }, body: '' },
+    ])
+    assert.deepEqual(await namesIn(dir), ['a.COMPLETED', 'b.COMPLETED', 'c.COMPLETED'])
+  })
+
+  it('goes on in the middle of a container, where the channel was full when it stopped', async (test) => {
+    const dir = await tempDir(test)
+    const writer = new AvroContainerWriter({ schema: '"string"', codec: 'null', sync: new Uint8Array(16) })
+    await fill(dir, { a: Buffer.concat([writer.header(), writer.blocks(10, (out, i) => out.string(`v${i}`))]) })
+    const options = { deserializer: 'avro', batchSize: '2' }
+    const first = await start(test, { dir, options })
+    first.context.room = 4
+    await first.context.whenDelivered(4)
+    await first.idle()
+    await first.stop()
+    const second = await start(test, { dir, options })
+    await second.context.whenDelivered(6)
+    await second.idle()
+    await second.stop()
+    assert.deepEqual(
+      [...first.bodies, ...second.bodies],
+      Array.from({ length: 10 }, (_, i) => `\x04v${i}`),
+    )
+  })
+
+  it('stops for good at a file that is no container', async (test) => {
+    const dir = await tempDir(test)
+    await fill(dir, { a: 'no container' })
+    const { ended } = await start(test, { dir, options: { deserializer: 'avro' } })
+    await assert.rejects(ended, { code: 'INVALID_STATE', message: /Avro container/ })
+    assert.deepEqual(await namesIn(dir), ['a'])
   })
 
   describe('which files (S-71)', () => {

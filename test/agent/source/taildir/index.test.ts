@@ -460,7 +460,7 @@ const rotations: Readonly<Record<string, { readonly pattern: string; readonly ac
   },
 }
 
-describe('a file that is followed through rotation: no line is lost, none comes twice', () => {
+describe('a file that is followed through rotation: no line is lost, none comes twice (S-93)', () => {
   for (const [what, { pattern, act }] of Object.entries(rotations)) {
     for (const moment of ['while it runs', 'and the source starts again', 'again and again'] as const) {
       it(`${what}, ${moment}`, async (test) => {

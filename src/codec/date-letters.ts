@@ -1,4 +1,4 @@
-import { regularSinceMs, type TimeZone, zoneBlockMs } from '../../../codec/time-zone.ts'
+import { regularSinceMs, type TimeZone, zoneBlockMs } from './time-zone.ts'
 
 const days = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday']
 const months = [

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { formatLetter, roundDown } from '../../../../src/agent/sink/hdfs/date-letters.ts'
-import { TimeZone } from '../../../../src/codec/time-zone.ts'
+import { formatLetter, roundDown } from '../../src/codec/date-letters.ts'
+import { TimeZone } from '../../src/codec/time-zone.ts'
 
 type Row = [zone: string, timeMs: number, texts: string, ...rounded: number[]]
-const fixture = new URL('../../../../../test/fixture/java-dates/dates.json', import.meta.url)
+const fixture = new URL('../../../test/fixture/java-dates/dates.json', import.meta.url)
 const rows = JSON.parse(readFileSync(fixture, 'utf8')) as Row[]
 // The letters in the order of the fixture's patterns (H-22).
 const letters = [...'aAbBcdeDHIjmnMpSyYz']
