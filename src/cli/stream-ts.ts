@@ -46,7 +46,7 @@ function program(onSubmit: (options: SubmitOptions) => Promise<void>): Command {
     .description('Runs a job until it ends or is stopped.')
     .argument('<job>', 'the job module, .ts or .js')
     .argument('[args...]', 'arguments for the job')
-    .option('--master <url>', 'local, local[n] or local[*]: partitions that may run at a time')
+    .option('--master <url>', 'local: everything in one thread; local[n] or local[*]: on n worker threads')
     .option('--name <name>', 'name of the application; default: the file name')
     .option('--conf <key=value>', 'a setting, such as spark.streaming.blockInterval=100ms; may be repeated', setting)
     .option('--properties-file <file>', 'more settings, key=value or key value a line; --conf wins')

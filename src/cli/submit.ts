@@ -1,17 +1,16 @@
 import { readFile } from 'node:fs/promises'
 import { basename, relative } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { decodeProperties, parseProperties } from '../codec/properties.ts'
 import { asError, explain, FlumeError } from '../core/error.ts'
 import { createLogger, type RootLogger } from '../monitor/logger.ts'
-import { SparkConf } from '../stream/conf.ts'
 import { mountFileSystems } from '../stream/files.ts'
 import { userFrames } from '../stream/graph/call-site.ts'
-import { setLaunch } from '../stream/launch.ts'
+import { loadJob } from '../stream/job.ts'
+import { type JobModule, setLaunch } from '../stream/launch.ts'
 import { failureContextOf } from '../stream/scheduler/termination.ts'
 import { coresOf } from '../stream/spark-context.ts'
 import { StreamingContext } from '../stream/streaming-context.ts'
-import { IllegalArgumentError, Milliseconds } from '../stream/time.ts'
+import { IllegalArgumentError } from '../stream/time.ts'
 import { bundleJob } from './bundle.ts'
 import { notifyReady, notifyStopping } from './ready.ts'
 import { stopSignal } from './signals.ts'
@@ -39,12 +38,21 @@ export async function submit(options: SubmitOptions): Promise<number> {
   const stopped = stopOnSignals()
   reportStrays()
   try {
-    logger = await prepareLaunch(options)
+    const { settings, ...launch } = await prepareLaunch(options)
+    logger = launch.logger
     bundle = await bundleJob(options.job)
+    const job: JobModule = {
+      file: bundle.file,
+      name: options.job,
+      args: options.args,
+      batchIntervalMs: options.batchInterval ?? batchIntervalMsDefault,
+      mounts: options.mounts ?? new Map(),
+    }
+    setLaunch({ settings, logger, job, onStarted: () => void notifyReady(process.env, launch.logger) })
     process.setSourceMapsEnabled(true)
     // A job that calls process.argv finds its own arguments, as a plain script would.
     process.argv = [process.argv[0] as string, options.job, ...options.args]
-    await runModule(bundle.file, options)
+    await runModule(job)
     await stopped.whenDone()
     return exitCodes.done
   } catch (thrown) {
@@ -58,7 +66,9 @@ export async function submit(options: SubmitOptions): Promise<number> {
   }
 }
 
-async function prepareLaunch(options: SubmitOptions): Promise<RootLogger> {
+async function prepareLaunch(
+  options: SubmitOptions,
+): Promise<{ readonly settings: ReadonlyMap<string, string>; readonly logger: RootLogger }> {
   const { master, name, conf = [], propertiesFile, job, mounts } = options
   if (mounts) mountFileSystems(mounts)
   const settings = new Map<string, string>()
@@ -69,9 +79,7 @@ async function prepareLaunch(options: SubmitOptions): Promise<RootLogger> {
   if (name !== undefined) settings.set('spark.app.name', name)
   if (!settings.has('spark.app.name')) settings.set('spark.app.name', basename(job).replace(/\.[^.]+$/, ''))
   coresOf(settings.get('spark.master') ?? 'local')
-  const logger = createLogger({ level: 'debug' })
-  setLaunch({ settings, logger, onStarted: () => void notifyReady(process.env, logger) })
-  return logger
+  return { settings, logger: createLogger({ level: 'debug' }) }
 }
 
 /** Spark reads this file as Java properties, and trims the values. */
@@ -85,24 +93,11 @@ async function readSettings(file: string): Promise<[string, string][]> {
   return entries.map(({ key, value }) => [key, value.trim()])
 }
 
-async function runModule(file: string, options: SubmitOptions): Promise<void> {
-  const module = (await import(pathToFileURL(file).href)) as { default?: unknown }
-  if (typeof module.default === 'function') {
-    const job = module.default as (ssc: StreamingContext, args: readonly string[]) => unknown
-    const conf = new SparkConf()
-    const create = async (): Promise<StreamingContext> => {
-      const made = new StreamingContext(conf, Milliseconds(options.batchInterval ?? batchIntervalMsDefault))
-      await job(made, options.args)
-      return made
-    }
-    const directory = conf.getOption('spark.streaming.checkpoint.directory')
-    const ssc = directory === undefined ? await create() : await StreamingContext.getOrCreate(directory, create)
-    if (ssc.getState() === 'INITIALIZED') await ssc.start()
-    await ssc.awaitTermination()
-    return
-  }
+async function runModule(job: JobModule): Promise<void> {
+  const made = await loadJob(job)
+  if (made?.getState() === 'INITIALIZED') await made.start()
   // A job that started a context and did not wait for it: the command waits in its place.
-  await StreamingContext.getActive()?.awaitTermination()
+  await (made ?? StreamingContext.getActive())?.awaitTermination()
 }
 
 /** The first SIGTERM or SIGINT stops the running context gracefully, the second ends the process at once. */

@@ -31,13 +31,8 @@ export type { ConsumerRecord, Deserializer } from './receiver/kafka-records.ts'
 export { Receiver } from './receiver/receiver.ts'
 export { BatchInfo, OutputOperationInfo, type ReceiverInfo, type StreamingListener } from './scheduler/listener.ts'
 export { StatsReportListener } from './scheduler/stats-report.ts'
-export {
-  Accumulator,
-  Broadcast,
-  CollectionAccumulator,
-  type ContextSurroundings,
-  SparkContext,
-} from './spark-context.ts'
+export { Accumulator, Broadcast, CollectionAccumulator } from './shared.ts'
+export { type ContextSurroundings, SparkContext } from './spark-context.ts'
 export { StorageLevel } from './storage-level.ts'
 export { type CreateOptions, ReceiverInputDStream, type StopOptions, StreamingContext } from './streaming-context.ts'
 export { Duration, Durations, Milliseconds, Minutes, Seconds, Time } from './time.ts'

@@ -629,8 +629,11 @@ function together<A, B, R>(
   const nodes = [left.node as Node<unknown>, right.node as Node<unknown>]
   return new DStream<R>(
     { graph },
-    new TransformNode<R>(kind, nodes, ([a, b]) =>
-      operation(a as unknown as RDD<A>, b as unknown as RDD<B>, partitioner),
+    new TransformNode<R>(
+      kind,
+      nodes,
+      ([a, b]) => operation(a as unknown as RDD<A>, b as unknown as RDD<B>, partitioner),
+      true,
     ),
   )
 }

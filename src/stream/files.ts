@@ -41,6 +41,8 @@ export interface FileSystem {
   delete(path: string): Promise<void>
   /** The bytes of a file in order. */
   read(path: string): AsyncIterable<Uint8Array>
+  /** The bytes from a place on. A file system without it has text files read as a whole, by one task. */
+  readRange?(path: string, start: number): AsyncIterable<Uint8Array>
 }
 
 /** Makes the file system of one authority, such as `namenode:8020` (empty for local files). */
@@ -157,6 +159,10 @@ class LocalFiles implements FileSystem {
 
   read(path: string): AsyncIterable<Uint8Array> {
     return createReadStream(path, { highWaterMark: 256 * 1024 })
+  }
+
+  readRange(path: string, start: number): AsyncIterable<Uint8Array> {
+    return createReadStream(path, { start, highWaterMark: 256 * 1024 })
   }
 }
 

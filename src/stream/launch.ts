@@ -25,11 +25,26 @@ export function currentSurroundings(): ContextSurroundings {
   return surroundings.getStore() ?? {}
 }
 
+/** How a job is loaded, here and once more in each worker thread. */
+export interface JobModule {
+  /** The module, with everything of the job's own in it. */
+  readonly file: string
+  /** The path that was given, as the job sees it in `process.argv`. */
+  readonly name: string
+  readonly args: readonly string[]
+  /** Of the context made for a job that exports a function, in milliseconds. */
+  readonly batchIntervalMs: number
+  /** Addresses served from local folders. */
+  readonly mounts: ReadonlyMap<string, string>
+}
+
 /** What the command that loads a job hands to the contexts the job will make. */
 export interface Launch {
   /** Settings from the command line; what the job's code sets wins over them. */
   readonly settings: ReadonlyMap<string, string>
   readonly logger?: Logger
+  /** Undefined for a job that was not loaded by the command: it has no worker threads. */
+  readonly job?: JobModule
   /** Called when a context of the job has started. */
   readonly onStarted?: () => void
 }
@@ -49,4 +64,30 @@ export function tellStarted(): void {
 
 export function launchLogger(): Logger | undefined {
   return current.logger
+}
+
+export function launchedJob(): JobModule | undefined {
+  return current.job
+}
+
+export function launchSettings(): ReadonlyMap<string, string> {
+  return current.settings
+}
+
+/** A thread in which the job is loaded for its functions: contexts are made there, and never run. */
+export interface ShadowRole {
+  /** The job has come as far as to start a context: its graph is complete. */
+  started(context: object): void
+}
+
+let shadow: ShadowRole | undefined
+
+/** Called once in a worker thread, before it loads the job module. */
+export function setShadowRole(role: ShadowRole): void {
+  shadow = role
+}
+
+/** Undefined in the thread where the job runs. */
+export function shadowRole(): ShadowRole | undefined {
+  return shadow
 }

@@ -45,14 +45,7 @@ export class LineSplitter {
   }
 }
 
-/** The lines of a byte stream. */
-export async function* readLines(chunks: AsyncIterable<Uint8Array>): AsyncIterable<string> {
-  const splitter = new LineSplitter()
-  for await (const chunk of chunks) yield* splitter.push(chunk)
-  yield* splitter.end()
-}
-
-/** The same, a chunk's worth of lines at a time: an async step per line would cost more than the line. */
+/** The lines of a byte stream, a chunk's worth at a time: an async step per line would cost more than the line. */
 export async function* readLineBlocks(chunks: AsyncIterable<Uint8Array>): AsyncIterable<string[]> {
   const splitter = new LineSplitter()
   for await (const chunk of chunks) {

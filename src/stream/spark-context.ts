@@ -1,6 +1,4 @@
 import { availableParallelism } from 'node:os'
-import { Readable } from 'node:stream'
-import { createGunzip } from 'node:zlib'
 import { type Clock, systemClock } from '../core/clock.ts'
 import { FlumeError } from '../core/error.ts'
 import { type Random, systemRandom } from '../core/random.ts'
@@ -9,13 +7,14 @@ import { makeCheckpointFolder } from './checkpoint/folder.ts'
 import { SparkConf } from './conf.ts'
 import { type FileEntry, type FileSystem, glob, locate } from './files.ts'
 import { readRecords } from './fixed-records.ts'
-import { type ContextSurroundings, currentSurroundings, launchLogger } from './launch.ts'
-import { readLines } from './lines.ts'
+import { type ContextSurroundings, currentSurroundings, launchedJob, launchLogger, shadowRole } from './launch.ts'
 import { LeveledLogger } from './log-level.ts'
-import { collectPartition, indexesOf, prepare, type Runner } from './rdd/plan.ts'
+import { collectPartition, type FilePart, indexesOf, prepare } from './rdd/plan.ts'
 import { RDD, type RddContext } from './rdd/rdd.ts'
 import { LocalRunner } from './rdd/runner.ts'
-import { ItemsPlan, ReaderPlan, slice } from './rdd/source.ts'
+import { FilesPlan, ItemsPlan, slice } from './rdd/source.ts'
+import { Accumulator, Broadcast, CollectionAccumulator, type SharedValue, SharedValues } from './shared.ts'
+import { readTextPart, textParts } from './text-file.ts'
 import { require_ } from './time.ts'
 
 export type { ContextSurroundings }
@@ -28,10 +27,23 @@ export function coresOf(master: string): number {
   const [, cores] = /^local(?:\[\s*(\d+|\*)\s*(?:,\s*\d+\s*)?\])?$/.exec(master) ?? [undefined, undefined]
   if (!/^local(\[|$)/.test(master) || (cores === undefined && master !== 'local') || cores === '0') {
     throw new FlumeError('USAGE', `Could not parse Master URL: '${master}'`, {
-      hint: 'take local, local[n] or local[*]: n partitions at a time in this process',
+      hint: 'take local (this thread), local[n] or local[*] (n worker threads), local[n,f] (each task may fail f times)',
     })
   }
   return cores === undefined ? 1 : cores === '*' ? availableParallelism() : Number(cores)
+}
+
+/** True for the masters whose tasks run on threads of their own; `local` runs them in this one. */
+export function hasThreads(master: string): boolean {
+  return master.includes('[')
+}
+
+/** How often a task may run: f of `local[n,f]`, else `spark.task.maxFailures`, else once (B56). Throws USAGE for less than once. */
+function triesOf(master: string, conf: SparkConf): number {
+  const [, given] = /,\s*(\d+)\s*\]$/.exec(master) ?? []
+  const tries = given === undefined ? conf.getInt('spark.task.maxFailures', 1) : Number(given)
+  if (tries < 1) throw new FlumeError('USAGE', `a task must be allowed to run at least once, not ${tries} times`)
+  return tries
 }
 
 /** The context made last that is not stopped. */
@@ -51,7 +63,9 @@ export class SparkContext implements RddContext {
   uiWebUrl: string | undefined
   readonly defaultParallelism: number
   readonly hasSetParallelism: boolean
-  readonly runner: Runner
+  readonly runner: LocalRunner
+  /** What tasks in other threads share with this one; undefined where there are none. */
+  readonly shared: SharedValues | undefined
   readonly #conf: SparkConf
   readonly #leveled: LeveledLogger
   #rddCount = 0
@@ -79,7 +93,8 @@ export class SparkContext implements RddContext {
     this.hasSetParallelism = conf.contains('spark.default.parallelism')
     this.defaultParallelism = this.#conf.getInt('spark.default.parallelism', cores)
     require_(this.defaultParallelism > 0, 'spark.default.parallelism must be positive')
-    this.runner = new LocalRunner(cores, this.clock)
+    this.runner = new LocalRunner(cores, this.clock, triesOf(this.master, this.#conf))
+    this.shared = launchedJob() || shadowRole() ? new SharedValues() : undefined
     current = this
   }
 
@@ -140,23 +155,17 @@ export class SparkContext implements RddContext {
 
   /**
    * The lines of a file, a folder, a glob or several of them with commas between; a name ending in .gz is unpacked.
-   * One partition per file. Rejects when nothing is there.
+   * One partition per file; a long local one has several, one for each core, of 1 to 32 MiB. Rejects when nothing is there.
    */
   async textFile(paths: string): Promise<RDD<string>> {
-    const found: { readonly files: FileSystem; readonly entry: FileEntry }[] = []
+    const parts: FilePart[] = []
     for (const uri of paths.split(',')) {
       const { files, path } = locate(uri)
       const entries = await this.#inputs(files, path)
       if (entries.length === 0) throw new FlumeError('IO', `Input path does not exist: ${uri}`)
-      for (const entry of entries) found.push({ files, entry })
+      for (const entry of entries) parts.push(...textParts(files, uri, entry, this.defaultParallelism))
     }
-    return this.filesRdd(
-      found.map(
-        ({ files, entry }) =>
-          () =>
-            readTextFile(files, entry.path),
-      ),
-    )
+    return new RDD<string>(this, new FilesPlan<string>(parts, readTextPart))
   }
 
   /** The files of a path as `textFile` takes it, each a pair of its path and its text; one partition per file. */
@@ -204,11 +213,6 @@ export class SparkContext implements RddContext {
     return this.#checkpointDir
   }
 
-  /** One partition per reader. */
-  filesRdd<T>(readers: readonly (() => AsyncIterable<T>)[]): RDD<T> {
-    return new RDD<T>(this, new ReaderPlan<T>(readers))
-  }
-
   async #inputs(files: FileSystem, path: string): Promise<FileEntry[]> {
     const entries: FileEntry[] = []
     for (const entry of await glob(files, path)) {
@@ -226,23 +230,28 @@ export class SparkContext implements RddContext {
     return this.runner.runPartitions(indexesOf(rdd), async (index) => f(await collectPartition(rdd, index)))
   }
 
-  /** A value for all tasks; in one process simply the value. */
+  /** A value for all tasks; what is made before the start of a job reaches each of its worker threads once. */
   broadcast<T>(value: T): Broadcast<T> {
-    return new Broadcast<T>(this.#broadcastCount++, value)
+    return this.#noted(new Broadcast<T>(this.#broadcastCount++, value))
   }
 
   /** A sum that functions over records may add to; a function that runs twice adds twice. */
   longAccumulator(name?: string): Accumulator {
-    return new Accumulator(name)
+    return this.#noted(new Accumulator(name))
   }
 
   doubleAccumulator(name?: string): Accumulator {
-    return new Accumulator(name)
+    return this.#noted(new Accumulator(name))
   }
 
   /** A list that functions over records may add to; a function that runs twice adds twice. */
   collectionAccumulator<T>(name?: string): CollectionAccumulator<T> {
-    return new CollectionAccumulator<T>(name)
+    return this.#noted(new CollectionAccumulator<T>(name))
+  }
+
+  #noted<V extends SharedValue>(value: V): V {
+    this.shared?.note(value)
+    return value
   }
 
   /** Called once, when the context stops. */
@@ -256,105 +265,4 @@ export class SparkContext implements RddContext {
     if (current === this) current = undefined
     for (const act of this.#stopActions.splice(0)) act()
   }
-}
-
-/** A value that every task sees. */
-export class Broadcast<T> {
-  readonly id: number
-  #value: T | undefined
-  #isDestroyed = false
-
-  constructor(id: number, value: T) {
-    this.id = id
-    this.#value = value
-  }
-
-  /** Throws once it has been destroyed. */
-  get value(): T {
-    if (this.#isDestroyed) throw new Error(`Attempted to use Broadcast(${this.id}) after it was destroyed`)
-    return this.#value as T
-  }
-
-  /** Spark drops the executors' copies here; in one process there are none. */
-  unpersist(): void {}
-
-  /** Lets go of the value for good. */
-  destroy(): void {
-    this.#isDestroyed = true
-    this.#value = undefined
-  }
-}
-
-/** A list that grows. */
-export class CollectionAccumulator<T> {
-  readonly name: string | undefined
-  #items: T[] = []
-
-  constructor(name?: string) {
-    this.name = name
-  }
-
-  add(item: T): void {
-    this.#items.push(item)
-  }
-
-  /** What was added so far, in a list of its own. */
-  get value(): T[] {
-    return [...this.#items]
-  }
-
-  get isZero(): boolean {
-    return this.#items.length === 0
-  }
-
-  reset(): void {
-    this.#items = []
-  }
-}
-
-/** A running sum. */
-export class Accumulator {
-  readonly name: string | undefined
-  #sum = 0
-  #count = 0
-
-  constructor(name?: string) {
-    this.name = name
-  }
-
-  add(value: number): void {
-    this.#sum += value
-    this.#count++
-  }
-
-  get value(): number {
-    return this.#sum
-  }
-
-  get sum(): number {
-    return this.#sum
-  }
-
-  get count(): number {
-    return this.#count
-  }
-
-  get avg(): number {
-    return this.#sum / this.#count
-  }
-
-  get isZero(): boolean {
-    return this.#count === 0
-  }
-
-  reset(): void {
-    this.#sum = 0
-    this.#count = 0
-  }
-}
-
-/** The lines of one file; `.gz` is unpacked. */
-export function readTextFile(files: FileSystem, path: string): AsyncIterable<string> {
-  const bytes = files.read(path)
-  return readLines(path.endsWith('.gz') ? Readable.from(bytes).pipe(createGunzip()) : bytes)
 }

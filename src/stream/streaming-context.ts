@@ -10,18 +10,18 @@ import { type KeptOperator, keptOperators } from './checkpoint/operators.ts'
 import { readCheckpoints, resume } from './checkpoint/recovery.ts'
 import type { SparkConf } from './conf.ts'
 import { DStream } from './dstream.ts'
-import type { FileSystem } from './files.ts'
 import { readRecords } from './fixed-records.ts'
 import { callSite } from './graph/call-site.ts'
 import { type ContextState, type StreamContext, StreamGraph } from './graph/graph.ts'
 import type { InputNode, Node } from './graph/node.ts'
-import { tellStarted } from './launch.ts'
+import { type JobModule, launchedJob, launchSettings, shadowRole, tellStarted } from './launch.ts'
 import { TransformNode } from './op/transform.ts'
 import { UnionNode } from './op/union.ts'
 import { applicationOf } from './page/application.ts'
 import { StreamingPage } from './page/streaming-page.ts'
 import type { RDD } from './rdd/rdd.ts'
-import { FileNode } from './receiver/file.ts'
+import type { ReadPart } from './rdd/source.ts'
+import { FileNode, reading } from './receiver/file.ts'
 import { ReceiverGroup, withLimit } from './receiver/group.ts'
 import { ReceiverNode } from './receiver/node.ts'
 import { QueueNode } from './receiver/queue.ts'
@@ -32,9 +32,12 @@ import { isInsideJob, JobScheduler } from './scheduler/job-scheduler.ts'
 import { ListenerBus, type StreamingListener } from './scheduler/listener.ts'
 import { StreamingProgress } from './scheduler/progress.ts'
 import { Termination } from './scheduler/termination.ts'
-import { type ContextSurroundings, readTextFile, SparkContext } from './spark-context.ts'
+import { type ContextSurroundings, coresOf, hasThreads, SparkContext } from './spark-context.ts'
 import { StorageLevel } from './storage-level.ts'
+import { readTextPart } from './text-file.ts'
 import { Duration, IllegalArgumentError, require_, type Time } from './time.ts'
+import { Operators } from './worker/operators.ts'
+import { Threads } from './worker/threads.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: streams of any element types, whose own types are kept one by one.
 type AnyStream = DStream<any>
@@ -111,6 +114,14 @@ function warnOfIdle(conf: SparkConf, logger: Logger): void {
   }
 }
 
+/** The job whose first context had its worker threads: later contexts of it have no counterpart in them. */
+let threaded: JobModule | undefined
+
+/** In a worker thread nothing is ever started, and so nothing ends. */
+function never(): Promise<never> {
+  return new Promise(() => undefined)
+}
+
 /** The one context that is running in this process (B122). */
 let active: { readonly context: StreamingContext; readonly startedAt: string } | undefined
 
@@ -126,6 +137,7 @@ export class StreamingContext implements StreamContext {
   #running: Running | undefined
   #stopping: Promise<void> | undefined
   #resumed: Resumed | undefined
+  #threads: Threads | undefined
 
   constructor(
     confOrContext: SparkConf | SparkContext,
@@ -192,6 +204,7 @@ export class StreamingContext implements StreamContext {
     create: CreateContext,
     { createOnError = false }: CreateOptions = {},
   ): Promise<StreamingContext> {
+    if (shadowRole()) return create()
     const folder = checkpointFolder(checkpointPath)
     const problems: string[] = []
     const { found, checkpoints } = await readCheckpoints(folder, (problem) => problems.push(problem))
@@ -232,8 +245,9 @@ export class StreamingContext implements StreamContext {
   /** Keeps state, and what is needed to go on after a crash, in a folder, which is made now. Undefined or null: nowhere. */
   checkpoint(directory: string | null | undefined): void {
     this.graph.checkOpen()
-    this.graph.checkpointDirectory = directory ? makeCheckpointFolder(directory) : undefined
-    if (directory) this.sparkContext.setCheckpointDir(directory)
+    const prepare = shadowRole() ? checkpointFolder : makeCheckpointFolder
+    this.graph.checkpointDirectory = directory ? prepare(directory) : undefined
+    if (directory && !shadowRole()) this.sparkContext.setCheckpointDir(directory)
   }
 
   // --- inputs
@@ -268,7 +282,7 @@ export class StreamingContext implements StreamContext {
 
   /** The lines of files that appear in a folder (or in the folders of a glob). Files must be moved in whole. */
   textFileStream(directory: string): DStream<string> {
-    return new DStream(this, new FileNode<string>(this.graph, directory, { reader: readTextFile }))
+    return new DStream(this, new FileNode<string>(this.graph, directory, { read: readTextPart, isText: true }))
   }
 
   /** Records that `reader` makes of files that appear in a folder; without a reader their lines. */
@@ -281,18 +295,15 @@ export class StreamingContext implements StreamContext {
     } = {},
   ): DStream<T> {
     const { reader, ...rest } = options
-    const read = reader
-      ? (_: FileSystem, path: string) => reader(path)
-      : (readTextFile as unknown as (files: FileSystem, path: string) => AsyncIterable<T>)
-    return new DStream(this, new FileNode<T>(this.graph, directory, { ...rest, reader: read }))
+    const read = reader ? reading((_, path) => reader(path)) : (readTextPart as unknown as ReadPart<T>)
+    return new DStream(this, new FileNode<T>(this.graph, directory, { ...rest, read, isText: !reader }))
   }
 
   /** Records of `recordLength` bytes from files that appear in a folder; a file that does not divide evenly fails its batch (B95). */
   binaryRecordsStream(directory: string, recordLength: number): DStream<Uint8Array> {
     require_(Number.isInteger(recordLength) && recordLength > 0, 'recordLength must be a positive number of bytes')
-    const reader = (files: FileSystem, path: string): AsyncIterable<Uint8Array> =>
-      readRecords(files.read(path), recordLength, path)
-    return new DStream(this, new FileNode<Uint8Array>(this.graph, directory, { reader }))
+    const read = reading((files, path) => readRecords(files.read(path), recordLength, path))
+    return new DStream(this, new FileNode<Uint8Array>(this.graph, directory, { read }))
   }
 
   /** One queued RDD per batch, or all queued ones; later pushes are seen. `defaultRDD` null: an RDD without partitions when the queue is empty. */
@@ -340,6 +351,12 @@ export class StreamingContext implements StreamContext {
    * reported by `awaitTermination`, so the promise may be left alone.
    */
   start(): Promise<void> {
+    const shadow = shadowRole()
+    if (shadow) {
+      this.#state = 'ACTIVE'
+      shadow.started(this)
+      return never()
+    }
     if (this.#state === 'ACTIVE') {
       this.sparkContext.logger.warn('StreamingContext has already been started')
       return Promise.resolve()
@@ -383,6 +400,7 @@ export class StreamingContext implements StreamContext {
       },
       onBatchDone: (timeMs, info, failed) => {
         receivers.onBatchCompleted(info)
+        void this.#threads?.checkCaptured()
         graph.clear(timeMs)
         graph.tracker.clear(timeMs - graph.inputRememberMs)
         if (checkpointer) checkpointer.completed(timeMs, failed)
@@ -402,6 +420,7 @@ export class StreamingContext implements StreamContext {
     const firstMs = Math.max(generator.firstMs(), saved ? saved.timeMs + graph.batchMs : 0)
     graph.initialize(saved?.zeroMs ?? firstMs - graph.batchMs)
     const checkpointer = this.#openCheckpointer(operators, logs)
+    this.#threads = this.#startThreads()
     active = { context: this, startedAt: callSite('start').short }
     this.#state = 'ACTIVE'
     const page = this.#openPage()
@@ -430,6 +449,42 @@ export class StreamingContext implements StreamContext {
     const started = this.#resumed ? this.#recoverBlocks(this.#resumed, operators, logs).then(begin) : begin()
     started.catch((error) => this.#termination.fail(asError(error)))
     return started
+  }
+
+  /** For masters with threads: loads the job once more in each of them. */
+  #startThreads(): Threads | undefined {
+    const { graph, sparkContext } = this
+    const { master, logger, runner, shared } = sparkContext
+    if (!hasThreads(master)) return undefined
+    const job = launchedJob()
+    if (!job || runner.remote || threaded === job) {
+      logger.info(
+        `${master} without worker threads, in this one: ${job ? 'only the first context of a job has them' : 'the job was not loaded by stream-ts submit'}`,
+      )
+      return undefined
+    }
+    threaded = job
+    shared?.close()
+    const heap = sparkContext.getConf().getOption('spark.executor.memory')
+    const threads = new Threads({
+      count: coresOf(master),
+      start: {
+        file: job.file,
+        name: job.name,
+        args: job.args,
+        batchIntervalMs: job.batchIntervalMs,
+        mounts: [...job.mounts],
+        settings: [...launchSettings()],
+      },
+      logger,
+      shared,
+      operators: new Operators(graph),
+      ...(heap !== undefined && {
+        heapMebibytes: Math.ceil(sparkContext.getConf().getSizeAsBytes('spark.executor.memory') / 2 ** 20),
+      }),
+    })
+    runner.remote = threads
+    return threads
   }
 
   /** The page on port 4040. A job that moves its clock by hand is a test: it has one where it asks for it. */
@@ -553,6 +608,7 @@ export class StreamingContext implements StreamContext {
    * `spark.streaming.gracefulStopTimeout` (ten batches). Else running jobs get two seconds.
    */
   stop(options?: boolean | StopOptions, graceful = false): Promise<void> {
+    if (shadowRole()) return Promise.resolve()
     if (this.#bus.isCalling) throw new Error('Cannot stop StreamingContext within listener bus thread.')
     const given: StopOptions =
       typeof options === 'object' ? options : { graceful, ...(options !== undefined && { stopSparkContext: options }) }
@@ -587,6 +643,8 @@ export class StreamingContext implements StreamContext {
       await running.checkpointer?.finish()
     } finally {
       await this.#bus.stop()
+      this.sparkContext.runner.remote = undefined
+      await this.#threads?.close()
       this.sparkContext.uiWebUrl = undefined
       await (await running.page)?.close()
       running.release()
@@ -632,11 +690,13 @@ export class StreamingContext implements StreamContext {
 
   /** Resolves when the context has stopped; rejects with the error of a batch that failed. */
   awaitTermination(): Promise<void> {
+    if (shadowRole()) return never()
     return this.#termination.wait()
   }
 
   /** True when the context stopped in time, false when not; rejects as `awaitTermination` does. */
   async awaitTerminationOrTimeout(timeoutMs: number): Promise<boolean> {
+    if (shadowRole()) return never()
     return withLimit(this.#termination.wait(), timeoutMs, this.sparkContext.clock)
   }
 }

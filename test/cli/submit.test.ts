@@ -162,6 +162,15 @@ describe('errors are one clear line, and the lines of the job where there are an
     assert.equal(code, 1)
   })
 
+  test('one that throws in a worker thread: the same', async () => {
+    const { code, words: said } = await outcome('submit', '--master', 'local[2]', '--batch-interval', '100', 'boom.ts')
+    assert.match(
+      said,
+      /^stream-ts: RangeError: two is too much \(batch \d+00 ms, print at boom\.ts:4\)\n {4}at helper \(helper\.ts:4:22\)\n {4}at <anonymous> \(boom\.ts:4:\d+\)\n$/,
+    )
+    assert.equal(code, 1)
+  })
+
   test('a module that throws while it is loaded', async () => {
     await job('top.ts', `const config = undefined as any\n\nconsole.log(config.port)\n`)
     const { code, words: said } = await outcome('submit', 'top.ts')
@@ -250,7 +259,7 @@ describe('errors are one clear line, and the lines of the job where there are an
     },
     {
       args: ['submit', '--master', 'yarn', 'x.ts'],
-      said: "stream-ts: Could not parse Master URL: 'yarn' (take local, local[n] or local[*]: n partitions at a time in this process)\n",
+      said: "stream-ts: Could not parse Master URL: 'yarn' (take local (this thread), local[n] or local[*] (n worker threads), local[n,f] (each task may fail f times))\n",
     },
     { args: ['wat'], said: "stream-ts: unknown command 'wat'\n" },
   ]) {
@@ -258,6 +267,42 @@ describe('errors are one clear line, and the lines of the job where there are an
       assert.deepEqual(await outcome(...args), { code: 2, stdout: '', words: said })
     })
   }
+})
+
+test('a job of its own making runs on worker threads: loaded in each, printing once, its tasks with their own output', async () => {
+  await job(
+    'threads.ts',
+    `import { isMainThread } from 'node:worker_threads'
+import { Milliseconds, SparkConf, StreamingContext } from 'flume-ts/stream'
+console.log('loaded with', process.argv.slice(2))
+const ssc = new StreamingContext(new SparkConf(), Milliseconds(100))
+const words = ssc.queueStream([ssc.sparkContext.parallelize(['b', 'a', 'b'], 2)]).map((word) => {
+  console.log('task in main thread', isMainThread)
+  return [word, isMainThread] as [string, boolean]
+})
+words.reduceByKey((a, b) => a && b).foreachRDD(async (rdd) => {
+  if (await rdd.isEmpty()) return
+  console.log('result', (await rdd.collect()).sort())
+  ssc.stop()
+})
+ssc.start()
+await ssc.awaitTermination()
+console.log('ended')
+`,
+  )
+  const { code, stdout } = await outcome('submit', '--master', 'local[2]', 'threads.ts', 'x')
+  assert.equal(code, 0)
+  const lines = stdout.trimEnd().split('\n')
+  assert.deepEqual(
+    lines.filter((line) => line.startsWith('loaded')),
+    [`loaded with [ 'x' ]`],
+  )
+  assert.deepEqual(
+    lines.filter((line) => line.startsWith('task')),
+    Array(3).fill('task in main thread false'),
+  )
+  assert.match(stdout, /result \[ \[ 'a', false \], \[ 'b', false \] \]\n/)
+  assert.equal(lines.filter((line) => line === 'ended').length, 1)
 })
 
 test('an installed package beside the job is loaded from where it lies, CommonJS too', async () => {

@@ -70,7 +70,7 @@ const recipes: Readonly<Record<PeerName, Recipe>> = {
   },
   'spark-3.5': {
     artifacts: ['org.apache.spark:spark-streaming_2.13:3.5.6'],
-    programs: ['StreamJobs'],
+    programs: ['StreamJobs', 'StreamLoad'],
   },
   'hadoop-3.2': {
     // The annotations and activation packages left the JDK with Java 11.

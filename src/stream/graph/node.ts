@@ -1,3 +1,4 @@
+import type { Push, Signal } from '../rdd/push.ts'
 import type { RDD } from '../rdd/rdd.ts'
 import type { SparkContext } from '../spark-context.ts'
 import { StorageLevel } from '../storage-level.ts'
@@ -89,6 +90,12 @@ export abstract class Node<T> {
     }
     this.#level = level
   }
+
+  /**
+   * Describes the same data sets as for a batch, over data sets that stand for its parents' ones: what is described
+   * here is what other threads can run.
+   */
+  describeOver(_parents: readonly RDD<never>[]): void {}
 
   /** How often the job wants this stream's state saved, in milliseconds; undefined leaves it to the engine. */
   get checkpointMs(): number | undefined {
@@ -204,6 +211,11 @@ export abstract class InputNode<T> extends Node<T> {
 
   /** Takes back what `saveBatches` gave, in a new process; `timeMs` is the last batch that was generated. */
   restoreBatches(_saved: unknown, _timeMs: number): void {}
+
+  /** Pushes the records of a part that this input has named as the leaf of a plan; called in another thread than named it. */
+  runPart(_part: unknown, _push: Push<T>): Signal {
+    throw new Error(`${this.name} is read in the thread of the job`)
+  }
 
   infoAt(timeMs: number): InputInfo | undefined {
     return this.#infos.get(timeMs)

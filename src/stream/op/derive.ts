@@ -1,4 +1,5 @@
 import { type MaybeRdd, Node } from '../graph/node.ts'
+import { describedBy } from '../rdd/plan.ts'
 import type { RDD } from '../rdd/rdd.ts'
 
 /**
@@ -25,6 +26,10 @@ export class DeriveNode<T, U> extends Node<U> {
 
   protected async compute(timeMs: number): Promise<MaybeRdd<U>> {
     const rdd = await this.#parent.rddAt(timeMs)
-    return rdd && this.#derive(rdd)
+    return rdd && describedBy(this.id, () => this.#derive(rdd)).result
+  }
+
+  override describeOver([parent]: readonly RDD<never>[]): void {
+    this.#derive(parent as unknown as RDD<T>)
   }
 }

@@ -3,7 +3,17 @@ import { KeyMap } from '../rdd/key.ts'
 import { HashPartitioner, type Partitioner } from '../rdd/partitioner.ts'
 import type { Dataset, Runner } from '../rdd/plan.ts'
 import { RDD } from '../rdd/rdd.ts'
-import { type Advance, EmittedPlan, paced, refusePromise, route, StatePlan, StateStep } from '../state/state-step.ts'
+import {
+  type Advance,
+  EmittedPlan,
+  noPairs,
+  paced,
+  pacedPairs,
+  refusePromise,
+  route,
+  StatePlan,
+  StateStep,
+} from '../state/state-step.ts'
 import type { StatePartition } from '../state/state-store.ts'
 import { type Duration, IllegalArgumentError, require_, Time } from '../time.ts'
 import { StateNode, type Step } from './state-node.ts'
@@ -195,16 +205,17 @@ export class MapWithStateNode<K, V, S, M> extends StateNode<K, S, M> {
     start: RDD<[K, S]> | undefined,
     runner: Runner,
   ): Promise<Advance<K, S, M>> {
-    const routed = input ? await route(input, this.partitioner, runner, operation) : []
-    const before = start ? await route(start, this.partitioner, runner, operation) : []
+    const routed = input ? await route(input, this, runner, operation) : []
+    const before = start ? await route(start, this, runner, operation) : []
     const time = new Time(timeMs)
     return async (index, partition) => {
       const first = new KeyMap<K, S>()
-      for (const [key, state] of before[index] ?? []) first.set(key, state)
+      const { keys, values } = before[index] ?? noPairs
+      for (let i = 0; i < keys.length; i++) first.set(keys[i] as K, values[i] as S)
       await paced(first.pairs(), ([key, state]) => partition.put(partition.open(key), state))
       const emitted: M[] = []
       const handle = new StateHandle<S>()
-      await paced(routed[index] ?? [], ([key, value]) => {
+      await pacedPairs(routed[index] ?? noPairs, (key, value) => {
         this.#callFor(time, key, value, partition, handle, emitted)
       })
       await this.#timeOut(time, partition, handle, emitted)

@@ -1,7 +1,7 @@
 import type { Node } from '../graph/node.ts'
 import { KeyMap } from '../rdd/key.ts'
 import type { Partitioner } from '../rdd/partitioner.ts'
-import { collectPartition, type Dataset, indexesOf, type Runner } from '../rdd/plan.ts'
+import { collectPartition, type Dataset, describedBy, indexesOf, type Runner } from '../rdd/plan.ts'
 import { RDD } from '../rdd/rdd.ts'
 import { SparkException } from '../rdd/runner.ts'
 import { type Advance, paced, refusePromise, StatePlan, StateStep } from '../state/state-step.ts'
@@ -55,7 +55,7 @@ export class ReduceWindowNode<K, V> extends StateNode<K, V, [K, V]> {
     const entering = new Map<number, RDD<[K, V]>>()
     for (let ms = timeMs - this.slideMs + this.#parent.slideMs; ms <= timeMs; ms += this.#parent.slideMs) {
       const rdd = await this.#parent.rddAt(ms)
-      if (rdd) entering.set(this.versionAt(ms), rdd.reduceByKey(this.#options.reduce, this.partitioner))
+      if (rdd) entering.set(this.versionAt(ms), describedBy(this.id, () => this.#reduced(rdd)).result)
     }
     const parents = [...previous, ...(entering.values() as Iterable<unknown> as Iterable<Dataset<unknown>>)]
     const step = new StateStep<K, V, never>(this.store, this.versionAt(timeMs), parents, (runner) =>
@@ -65,6 +65,14 @@ export class ReduceWindowNode<K, V> extends StateNode<K, V, [K, V]> {
       step,
       rdd: new RDD<[K, V]>(this.graph.sparkContext, new StatePlan(step), { partitioner: this.partitioner }),
     }
+  }
+
+  override describeOver([parent]: readonly RDD<never>[]): void {
+    this.#reduced(parent as unknown as RDD<[K, V]>)
+  }
+
+  #reduced(rdd: RDD<[K, V]>): RDD<[K, V]> {
+    return rdd.reduceByKey(this.#options.reduce, this.partitioner)
   }
 
   async #advance(

@@ -1,4 +1,5 @@
 import { Node } from '../graph/node.ts'
+import { describedBy } from '../rdd/plan.ts'
 import { RDD } from '../rdd/rdd.ts'
 import { Time } from '../time.ts'
 import { checkTogether } from './together.ts'
@@ -12,14 +13,21 @@ export class TransformNode<R> extends Node<R> {
   readonly dependencies: readonly Node<unknown>[]
   readonly slideMs: number
   readonly #transform: Transform<R>
+  readonly #isOurs: boolean
 
-  constructor(kind: string, parents: readonly Node<unknown>[], transform: Transform<R>) {
+  /** `isOurs`: the function is the engine's own and describes the same data sets in every batch, as a join does. */
+  constructor(kind: string, parents: readonly Node<unknown>[], transform: Transform<R>, isOurs = false) {
     const first = checkTogether(parents, 'List of DStreams to transform is empty')
     super(first.graph)
     this.kind = kind
     this.dependencies = parents
     this.slideMs = first.slideMs
     this.#transform = transform
+    this.#isOurs = isOurs
+  }
+
+  override describeOver(parents: readonly RDD<never>[]): void {
+    if (this.#isOurs) this.#transform(parents, new Time(0))
   }
 
   protected async compute(timeMs: number): Promise<RDD<R>> {
@@ -29,7 +37,9 @@ export class TransformNode<R> extends Node<R> {
       if (!rdd) throw new Error(`Couldn't generate RDD from parent at time ${timeMs} ms`)
       rdds.push(rdd)
     }
-    const result: unknown = await this.#transform(rdds as unknown as readonly RDD<never>[], new Time(timeMs))
+    const run = (): RDD<R> | PromiseLike<RDD<R>> =>
+      this.#transform(rdds as unknown as readonly RDD<never>[], new Time(timeMs))
+    const result: unknown = await (this.#isOurs ? describedBy(this.id, run).result : run())
     if (result === null || result === undefined) {
       throw new Error(
         'Transform function must not return null. Return SparkContext.emptyRDD() instead to represent no element as the result of transformation.',

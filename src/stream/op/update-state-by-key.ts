@@ -3,7 +3,16 @@ import { KeyMap } from '../rdd/key.ts'
 import type { Partitioner } from '../rdd/partitioner.ts'
 import type { Dataset, Runner } from '../rdd/plan.ts'
 import { RDD } from '../rdd/rdd.ts'
-import { type Advance, paced, refusePromise, route, StatePlan, StateStep } from '../state/state-step.ts'
+import {
+  type Advance,
+  noPairs,
+  type Pairs,
+  paced,
+  refusePromise,
+  route,
+  StatePlan,
+  StateStep,
+} from '../state/state-step.ts'
 import type { Entry, StatePartition } from '../state/state-store.ts'
 import { IllegalArgumentError, Time } from '../time.ts'
 import { StateNode, type Step } from './state-node.ts'
@@ -66,11 +75,11 @@ export class UpdateStateNode<K, V, S> extends StateNode<K, S, [K, S]> {
     initial: RDD<[K, S]> | undefined,
     runner: Runner,
   ): Promise<Advance<K, S, never>> {
-    const { update, partitioner } = this.#options
-    const routed = input ? await route(input, partitioner, runner, operation) : []
-    const before = initial ? await route(initial, partitioner, runner, operation) : []
+    const { update } = this.#options
+    const routed = input ? await route(input, this, runner, operation) : []
+    const before = initial ? await route(initial, this, runner, operation) : []
     const rows = (index: number, partition: StatePartition<K, S>): Iterable<Row<K, V, S>> =>
-      everyRow(partition, routed[index] ?? [], byKey(before[index] ?? []))
+      everyRow(partition, routed[index] ?? noPairs, byKey(before[index] ?? noPairs))
     if (typeof update !== 'function') return this.#replace(update, rows, runner)
     const time = new Time(timeMs)
     return async (index, partition) => {
@@ -117,9 +126,9 @@ export class UpdateStateNode<K, V, S> extends StateNode<K, S, [K, S]> {
   }
 }
 
-function byKey<K, S>(pairs: readonly [K, S][]): KeyMap<K, S> {
+function byKey<K, S>({ keys, values }: Pairs<K, S>): KeyMap<K, S> {
   const map = new KeyMap<K, S>()
-  for (const [key, state] of pairs) map.set(key, state)
+  for (let i = 0; i < keys.length; i++) map.set(keys[i] as K, values[i] as S)
   return map
 }
 
@@ -137,13 +146,15 @@ interface Row<K, V, S> {
 /** Every key that has state, that starts with one, or that has values; each once. */
 function* everyRow<K, V, S>(
   partition: StatePartition<K, S>,
-  pairs: readonly [K, V][],
+  pairs: Pairs<K, V>,
   starts: KeyMap<K, S>,
 ): IterableIterator<Row<K, V, S>> {
   // Values of a known key wait at its entry: one look-up for each, and none for keys without news.
   const fresh = new KeyMap<K, V[]>()
   for (const entry of partition.entries()) entry.news = undefined
-  for (const [key, value] of pairs) {
+  for (let i = 0; i < pairs.keys.length; i++) {
+    const key = pairs.keys[i] as K
+    const value = pairs.values[i] as V
     const entry = partition.find(key)
     if (entry?.exists) {
       if (entry.news === undefined) entry.news = [value]

@@ -1,18 +1,38 @@
+import { bytesOf, type Column, decodeList, decodePairs, decodeRecords, encodePairs, encodeRecords } from './column.ts'
 import { KeyMap } from './key.ts'
 import type { Partitioner } from './partitioner.ts'
-import { collectPartition, type Dataset, indexesOf, type Plan, type Runner, type Stage } from './plan.ts'
-import { after, isThenable, type Push, pushPaced, type Signal } from './push.ts'
+import {
+  collectPartition,
+  type Dataset,
+  indexesOf,
+  type Leaf,
+  type Origin,
+  type Plan,
+  type Route,
+  type Runner,
+  type RunOne,
+  type Stage,
+  type UserFunction,
+} from './plan.ts'
+import { after, type Items, isThenable, type Push, pushPaced, type Signal } from './push.ts'
+
+/** A partition behind a barrier: records of this thread, or bytes from another. */
+type Part<T> = T[] | Column
+
+/** Bytes of a shuffle from which on it is worth to merge them in other threads. */
+const remoteMergeBytesMin = 1 << 20
 
 /**
  * A plan with a barrier in it: all partitions of the parents are read first, then its own partitions are there as
  * arrays and stay there, as Spark's shuffle files do, for as long as somebody holds the data set.
  */
 abstract class BarrierPlan<T> implements Plan<T> {
+  origin: Origin | undefined
   parents: readonly Dataset<unknown>[]
   readonly partitionCount: number
   readonly stage: Stage
   readonly holdsRecords = true
-  #partitions: readonly T[][] | undefined
+  #partitions: readonly Part<T>[] | undefined
   #preparing: Promise<void> | undefined
 
   constructor(parents: readonly Dataset<unknown>[], partitionCount: number) {
@@ -28,11 +48,22 @@ abstract class BarrierPlan<T> implements Plan<T> {
   }
 
   /** Reads the parents and answers this plan's partitions. */
-  protected abstract build(runner: Runner): Promise<T[][]>
+  protected abstract build(runner: Runner): Promise<readonly Part<T>[]>
 
   run(index: number, push: Push<T>): Signal {
+    const part = this.#part(index)
+    return pushPaced(Array.isArray(part) ? part : (decodeRecords(part) as Items<T>), push)
+  }
+
+  /** What was merged in another thread is bytes, and can go to one. */
+  leafAt(index: number): Leaf | undefined {
+    const part = this.#part(index)
+    return Array.isArray(part) ? undefined : { kind: 'column', column: part }
+  }
+
+  #part(index: number): Part<T> {
     if (!this.#partitions) throw new Error('a partition was asked for before its stage was run')
-    return pushPaced(this.#partitions[index] as T[], push)
+    return this.#partitions[index] as Part<T>
   }
 
   #prepare(runner: Runner): Promise<void> {
@@ -65,7 +96,7 @@ export interface Aggregator<V, C> {
 }
 
 /** The pair halves of a record; throws when it is none. */
-function checkPair(item: unknown, operation: string): void {
+export function checkPair(item: unknown, operation: string): asserts item is [unknown, unknown] {
   if (!Array.isArray(item) || item.length !== 2) {
     throw new TypeError(`${operation} needs [key, value] pairs, and got ${describe(item)}`)
   }
@@ -82,27 +113,77 @@ function synchronous<C>(result: C, operation: string): C {
   return result
 }
 
+/** What one task has combined: here a map, elsewhere a column for each partition of the result. */
+type Combined<K, C> = KeyMap<K, C> | readonly Column[]
+
+/** Pairs by the partition of their key, on their way into columns. */
+export class Spread {
+  readonly #keys: unknown[][]
+  readonly #values: unknown[][]
+  readonly #partitioner: Partitioner
+
+  constructor(partitioner: Partitioner) {
+    const lists = (): unknown[][] => Array.from({ length: partitioner.numPartitions }, () => [])
+    this.#keys = lists()
+    this.#values = lists()
+    this.#partitioner = partitioner
+  }
+
+  add(key: unknown, value: unknown): void {
+    const index = this.#keys.length === 1 ? 0 : this.#partitioner.getPartition(key)
+    this.#keys[index]?.push(key)
+    this.#values[index]?.push(value)
+  }
+
+  /** One column of pairs for each partition. */
+  columns(): Column[] {
+    return this.#keys.map((keys, index) => encodePairs(keys, this.#values[index] as unknown[]))
+  }
+}
+
+function columnsFor(pairs: readonly (readonly [unknown, unknown])[], partitioner: Partitioner): Column[] {
+  const spread = new Spread(partitioner)
+  for (const [key, value] of pairs) spread.add(key, value)
+  return spread.columns()
+}
+
 /** reduceByKey and its family: combined per partition, sent to the partition of the key, combined there. */
 export class CombinePlan<K, V, C> extends BarrierPlan<[K, C]> {
   #input: Dataset<[K, V]> | undefined
   readonly #partitioner: Partitioner
   readonly #aggregator: Aggregator<V, C>
+  readonly functions: readonly UserFunction[]
 
   constructor(input: Dataset<[K, V]>, partitioner: Partitioner, aggregator: Aggregator<V, C>) {
     super([input as Dataset<unknown>], partitioner.numPartitions)
     this.#input = input
     this.#partitioner = partitioner
     this.#aggregator = aggregator
+    const { create, mergeValue, mergeCombiners } = aggregator
+    this.functions = [create, mergeValue, mergeCombiners]
   }
 
-  protected async build(runner: Runner): Promise<[K, C][][]> {
+  protected async build(runner: Runner): Promise<readonly Part<[K, C]>[]> {
     const input = this.#input as Dataset<[K, V]>
     if (this.#aggregator.mapSideCombine === false) return this.#combineOnArrival(input, runner)
-    const maps = await runner.runPartitions(indexesOf(input), (index) => {
-      const combined = new KeyMap<K, C>()
-      return after(input.run(index, this.#combineInto(combined)), () => combined)
+    const maps = await runner.runPartitions(indexesOf(input), (index): Combined<K, C> | Promise<Combined<K, C>> => {
+      const { origin } = this
+      const here = (): KeyMap<K, C> | Promise<KeyMap<K, C>> => this.#combined((push) => input.run(index, push))
+      const elsewhere = origin && runner.remote?.combine(input as Dataset<unknown>, index, origin)
+      return elsewhere ? elsewhere.then((columns) => columns ?? here()) : here()
     })
-    return this.#merge(maps)
+    return this.#merge(maps, runner)
+  }
+
+  /** One column of pairs for each partition of this plan; for tasks of other threads. */
+  async combineOver(input: RunOne<[K, V]>): Promise<Column[]> {
+    const combined = await this.#combined(input)
+    return columnsFor(combined.pairs(), this.#partitioner)
+  }
+
+  #combined(input: RunOne<[K, V]>): KeyMap<K, C> | Promise<KeyMap<K, C>> {
+    const combined = new KeyMap<K, C>()
+    return after(input(this.#combineInto(combined)), () => combined)
   }
 
   protected release(): void {
@@ -120,20 +201,61 @@ export class CombinePlan<K, V, C> extends BarrierPlan<[K, C]> {
     }
   }
 
-  #merge(maps: readonly KeyMap<K, C>[]): [K, C][][] {
+  async #merge(maps: readonly Combined<K, C>[], runner: Runner): Promise<readonly Part<[K, C]>[]> {
     const count = this.partitionCount
-    if (maps.length === 1 && count === 1) return [(maps[0] as KeyMap<K, C>).pairs()]
-    const { operation, mergeCombiners } = this.#aggregator
+    const [only] = maps
+    if (maps.length === 1 && count === 1 && only instanceof KeyMap) return [only.pairs()]
+    const elsewhere = await this.#mergeElsewhere(maps, runner)
+    if (elsewhere) return elsewhere
     const targets = Array.from({ length: count }, () => new KeyMap<K, C>())
     for (const map of maps) {
+      if (!(map instanceof KeyMap)) {
+        for (const [index, column] of map.entries()) this.#mergeColumn(targets[index] as KeyMap<K, C>, column)
+        continue
+      }
       for (const [key, value] of map.pairs()) {
-        const target = targets[count === 1 ? 0 : this.#partitioner.getPartition(key)] as KeyMap<K, C>
-        const pair = target.pair(key)
-        if (pair === undefined) target.set(key, value)
-        else pair[1] = synchronous(mergeCombiners(pair[1], value), operation)
+        this.#mergePair(targets[count === 1 ? 0 : this.#partitioner.getPartition(key)] as KeyMap<K, C>, key, value)
       }
     }
     return targets.map((target) => target.pairs())
+  }
+
+  /** Undefined: it is too little to be worth it, or cannot be. */
+  async #mergeElsewhere(maps: readonly Combined<K, C>[], runner: Runner): Promise<readonly Part<[K, C]>[] | undefined> {
+    const { origin } = this
+    const { remote } = runner
+    if (!origin || !remote || this.partitionCount < 2) return undefined
+    let bytes = 0
+    for (const map of maps) if (!(map instanceof KeyMap)) for (const column of map) bytes += bytesOf(column)
+    if (bytes < remoteMergeBytesMin) return undefined
+    const columns = maps.map((map) => (map instanceof KeyMap ? columnsFor(map.pairs(), this.#partitioner) : map))
+    return runner.runPartitions(indexesOf(this), async (index): Promise<Part<[K, C]>> => {
+      const parts = columns.map((each) => each[index] as Column)
+      return (await remote.merge(origin, parts)) ?? this.#merged(parts).pairs()
+    })
+  }
+
+  /** Merges one partition; for tasks of other threads. */
+  mergeOver(columns: readonly Column[]): Column {
+    return encodeRecords(this.#merged(columns).pairs())
+  }
+
+  #merged(columns: readonly Column[]): KeyMap<K, C> {
+    const target = new KeyMap<K, C>()
+    for (const column of columns) this.#mergeColumn(target, column)
+    return target
+  }
+
+  #mergeColumn(target: KeyMap<K, C>, column: Column): void {
+    const { keys, values } = decodePairs(column) as { keys: K[]; values: C[] }
+    for (let i = 0; i < keys.length; i++) this.#mergePair(target, keys[i] as K, values[i] as C)
+  }
+
+  #mergePair(target: KeyMap<K, C>, key: K, value: C): void {
+    const { operation, mergeCombiners } = this.#aggregator
+    const pair = target.pair(key)
+    if (pair === undefined) target.set(key, value)
+    else pair[1] = synchronous(mergeCombiners(pair[1], value), operation)
   }
 
   async #combineOnArrival(input: Dataset<[K, V]>, runner: Runner): Promise<[K, C][][]> {
@@ -148,6 +270,26 @@ export class CombinePlan<K, V, C> extends BarrierPlan<[K, C]> {
     }
     return targets.map((target) => target.pairs())
   }
+}
+
+/** A partition as its records, or by where they go as columns. */
+export type Routed<T> =
+  | { readonly items: T[]; readonly columns?: undefined }
+  | { readonly columns: readonly Column[]; readonly items?: undefined }
+
+/** A partition whose pairs are to go where their keys belong: sorted by another thread, which knows `to`, or as it is. */
+export function routed<T>(
+  input: Dataset<T>,
+  index: number,
+  runner: Runner,
+  to: Route | undefined,
+): Routed<T> | Promise<Routed<T>> {
+  const here = (): Routed<T> | Promise<Routed<T>> => {
+    const items = collectPartition(input, index)
+    return items instanceof Promise ? items.then((all) => ({ items: all })) : { items }
+  }
+  const elsewhere = to && runner.remote?.route(input as Dataset<unknown>, index, to)
+  return elsewhere ? elsewhere.then((columns) => (columns ? { columns } : here())) : here()
 }
 
 /** Several pair sets side by side: every key of any of them, with the list of its values from each. */
@@ -166,10 +308,22 @@ export class CogroupPlan<K> extends BarrierPlan<[K, unknown[][]]> {
   protected async build(runner: Runner): Promise<[K, unknown[][]][][]> {
     const targets = Array.from({ length: this.partitionCount }, () => new KeyMap<K, unknown[][]>())
     for (const [side, input] of this.#inputs.entries()) {
-      const parts = await runner.runPartitions(indexesOf(input), (index) => collectPartition(input, index))
-      for (const items of parts) for (const item of items) this.#add(targets, side, item)
+      const parts = await runner.runPartitions(indexesOf(input), (index) =>
+        routed(input, index, runner, this.origin && { at: this.origin, operation: this.#operation }),
+      )
+      for (const part of parts) {
+        if (part.columns) {
+          for (const [index, column] of part.columns.entries()) {
+            for (const item of decodeList(column) as [K, unknown][]) this.#addTo(targets[index], side, item)
+          }
+        } else for (const item of part.items) this.#add(targets, side, item)
+      }
     }
     return targets.map((target) => target.pairs())
+  }
+
+  get partitioner(): Partitioner {
+    return this.#partitioner
   }
 
   protected release(): void {
@@ -178,7 +332,11 @@ export class CogroupPlan<K> extends BarrierPlan<[K, unknown[][]]> {
 
   #add(targets: readonly KeyMap<K, unknown[][]>[], side: number, item: [K, unknown]): void {
     checkPair(item, this.#operation)
-    const target = targets[this.#partitioner.getPartition(item[0])] as KeyMap<K, unknown[][]>
+    this.#addTo(targets[this.#partitioner.getPartition(item[0])], side, item)
+  }
+
+  #addTo(target: KeyMap<K, unknown[][]> | undefined, side: number, item: [K, unknown]): void {
+    if (!target) throw new RangeError(`the partitioner of ${this.#operation} names a partition that is not there`)
     let lists = target.get(item[0])
     if (!lists) {
       lists = this.#inputs.map(() => [])

@@ -5,7 +5,7 @@ import type { KafkaCluster } from '../../net/kafka/cluster.ts'
 import type { ConsumerSettings } from '../../net/kafka/consumer.ts'
 import { KafkaError } from '../../net/kafka/errors.ts'
 import { type ConsumerRecord, type Deserializer, toRecords } from '../receiver/kafka-records.ts'
-import type { Plan } from './plan.ts'
+import type { Leaf, Plan } from './plan.ts'
 import { type Push, pushPaced, type Settled, STOP } from './push.ts'
 import { RDD, type RddContext } from './rdd.ts'
 
@@ -66,10 +66,18 @@ class KafkaPlan<K, V> implements Plan<ConsumerRecord<K, V>> {
   readonly parents = []
   readonly #ranges: readonly OffsetRange[]
   readonly #reader: RangeReader<K, V>
+  readonly #node: number | undefined
 
-  constructor(ranges: readonly OffsetRange[], reader: RangeReader<K, V>) {
+  constructor(ranges: readonly OffsetRange[], reader: RangeReader<K, V>, node: number | undefined) {
     this.#ranges = ranges
     this.#reader = reader
+    this.#node = node
+  }
+
+  leafAt(index: number): Leaf | undefined {
+    if (this.#node === undefined) return undefined
+    const { topic, partition, fromOffset, untilOffset } = this.#ranges[index] as OffsetRange
+    return { kind: 'input', node: this.#node, part: [topic, partition, fromOffset, untilOffset] }
   }
 
   get partitionCount(): number {
@@ -164,8 +172,9 @@ export class KafkaRDD<K, V> extends RDD<ConsumerRecord<K, V>> implements HasOffs
   readonly offsetRanges: readonly OffsetRange[]
   readonly #isCounted: boolean
 
-  constructor(context: RddContext, ranges: readonly OffsetRange[], reader: RangeReader<K, V>) {
-    super(context, new KafkaPlan<K, V>(ranges, reader))
+  /** `node`: the input of the graph that reads so. */
+  constructor(context: RddContext, ranges: readonly OffsetRange[], reader: RangeReader<K, V>, node?: number) {
+    super(context, new KafkaPlan<K, V>(ranges, reader, node))
     this.offsetRanges = ranges
     this.#isCounted = !reader.allowNonConsecutive
   }

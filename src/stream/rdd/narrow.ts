@@ -1,4 +1,12 @@
-import { collectPartition, type Dataset, type Plan } from './plan.ts'
+import {
+  collectPartition,
+  collectRun,
+  type Dataset,
+  type Origin,
+  type Plan,
+  type RunOne,
+  type UserFunction,
+} from './plan.ts'
 import { isAsyncIterable, isThenable, type Push, pushAsyncIterable, pushIterable, type Signal, STOP } from './push.ts'
 
 /** Turns the push of the result into the push of the parent's records; called once per pass over a partition. */
@@ -6,11 +14,15 @@ export type Wrap<T, U> = (push: Push<U>, index: number) => Push<T>
 
 /** Record by record: the parent's pass, with one more function in it. Chains of these are one pass. */
 export class WrapPlan<T, U> implements Plan<U> {
+  origin: Origin | undefined
   readonly parents: readonly Dataset<unknown>[]
   readonly #parent: Dataset<T>
   readonly #wrap: Wrap<T, U>
+  readonly functions: readonly UserFunction[]
 
-  constructor(parent: Dataset<T>, wrap: Wrap<T, U>) {
+  /** `functions`: those of the job that `wrap` calls. */
+  constructor(parent: Dataset<T>, wrap: Wrap<T, U>, functions: readonly UserFunction[] = []) {
+    this.functions = functions
     this.parents = [parent as Dataset<unknown>]
     this.#parent = parent
     this.#wrap = wrap
@@ -22,6 +34,14 @@ export class WrapPlan<T, U> implements Plan<U> {
 
   run(index: number, push: Push<U>): Signal {
     return this.#parent.run(index, this.#wrap(push, index))
+  }
+
+  runOver(parent: RunOne<T>, index: number, push: Push<U>): Signal {
+    return parent(this.#wrap(push, index))
+  }
+
+  sourceOf(index: number): { readonly dataset: Dataset<unknown>; readonly index: number } {
+    return { dataset: this.#parent as Dataset<unknown>, index }
   }
 }
 
@@ -64,17 +84,21 @@ export function filtering<T>(f: (item: T) => unknown): Wrap<T, T> {
 
 /** A whole partition at a time; the function gets the records as a list and may answer an iterable or an async one. */
 export class PartitionPlan<T, U> implements Plan<U> {
+  origin: Origin | undefined
   readonly parents: readonly Dataset<unknown>[]
   readonly #parent: Dataset<T>
+  readonly functions: readonly UserFunction[]
   readonly #f: (index: number, items: T[]) => Iterable<U> | AsyncIterable<U> | PromiseLike<Iterable<U>>
 
   constructor(
     parent: Dataset<T>,
     f: (index: number, items: T[]) => Iterable<U> | AsyncIterable<U> | PromiseLike<Iterable<U>>,
+    functions: readonly UserFunction[] = [],
   ) {
     this.parents = [parent as Dataset<unknown>]
     this.#parent = parent
     this.#f = f
+    this.functions = functions
   }
 
   get partitionCount(): number {
@@ -82,8 +106,16 @@ export class PartitionPlan<T, U> implements Plan<U> {
   }
 
   run(index: number, push: Push<U>): Signal {
-    const items = collectPartition(this.#parent, index)
+    return this.runOver((each) => this.#parent.run(index, each), index, push)
+  }
+
+  runOver(parent: RunOne<T>, index: number, push: Push<U>): Signal {
+    const items = collectRun(parent)
     return items instanceof Promise ? items.then((all) => this.#push(index, all, push)) : this.#push(index, items, push)
+  }
+
+  sourceOf(index: number): { readonly dataset: Dataset<unknown>; readonly index: number } {
+    return { dataset: this.#parent as Dataset<unknown>, index }
   }
 
   #push(index: number, items: T[], push: Push<U>): Signal {
@@ -112,6 +144,11 @@ export class UnionPlan<T> implements Plan<T> {
   run(index: number, push: Push<T>): Signal {
     const home = this.#homes[index]
     return home?.parent.run(home.index, push)
+  }
+
+  sourceOf(index: number): { readonly dataset: Dataset<unknown>; readonly index: number } {
+    const home = this.#homes[index] as { readonly parent: Dataset<T>; readonly index: number }
+    return { dataset: home.parent as Dataset<unknown>, index: home.index }
   }
 }
 

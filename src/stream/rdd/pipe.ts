@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import type { Writable } from 'node:stream'
 import { FlumeError } from '../../core/error.ts'
-import { readLines } from '../lines.ts'
+import { readLineBlocks } from '../lines.ts'
 import { textForm } from '../text-form.ts'
 
 /** Text handed to the process at once. */
@@ -36,7 +36,7 @@ export async function* pipeThrough(
   const writing = writeAll(items, child.stdin)
   writing.catch(() => child.kill())
   try {
-    yield* readLines(child.stdout)
+    for await (const lines of readLineBlocks(child.stdout)) yield* lines
     const status = await ended
     await writing
     if (status === 0) return

@@ -89,6 +89,16 @@ export async function pushAsyncIterable<T>(items: AsyncIterable<T>, push: Push<T
   return undefined
 }
 
+/** Pushes every item of every block, in order: an asynchronous step per block, and none per item. */
+export async function pushBlocks<T>(blocks: AsyncIterable<readonly T[]>, push: Push<T>): Promise<Settled> {
+  for await (const block of blocks) {
+    const signal = pushArray(block, push)
+    if (signal === undefined) continue
+    if (signal === STOP || (await signal) === STOP) return STOP
+  }
+  return undefined
+}
+
 /** Runs `next` now, or when `signal` has settled. */
 export function after<T>(signal: Signal, next: () => T): T | Promise<T> {
   return signal instanceof Promise ? signal.then(next) : next()

@@ -2,6 +2,7 @@ import { seededRandom } from '../../core/random.ts'
 import { StorageLevel } from '../storage-level.ts'
 import { type Shape, textForm } from '../text-form.ts'
 import { IllegalArgumentError } from '../time.ts'
+import { type Column, decodeRecords } from './column.ts'
 import { DistinctEstimate } from './distinct-estimate.ts'
 import { type Aggregator, CogroupPlan, CombinePlan, GatherPlan, RoutePlan } from './exchange.ts'
 import { KeyMap } from './key.ts'
@@ -18,8 +19,18 @@ import {
 } from './narrow.ts'
 import { type Partitioner, toPartitioner } from './partitioner.ts'
 import { pipeThrough } from './pipe.ts'
-import { collectPartition, type Dataset, indexesOf, type Plan, prepare, type Runner } from './plan.ts'
-import { isThenable, type Push, pushArray, pushPaced, type Settled, type Signal, STOP } from './push.ts'
+import {
+  collectPartition,
+  collectRun,
+  type Dataset,
+  indexesOf,
+  noteOrigin,
+  type Plan,
+  prepare,
+  type Runner,
+  type UserFunction,
+} from './plan.ts'
+import { type Items, isThenable, type Push, pushArray, pushPaced, type Settled, type Signal, STOP } from './push.ts'
 import { saveAsText } from './save.ts'
 import { partitionFile, readPartition, savePartition } from './saved.ts'
 import { slice } from './source.ts'
@@ -70,6 +81,33 @@ interface RddDetails {
   readonly shape?: Shape
 }
 
+/** A partition that is kept. */
+type Kept<T> =
+  | { readonly items: T[]; readonly column?: undefined }
+  | { readonly column: Column; readonly items?: undefined }
+
+function itemsOf<T>(kept: Kept<T>): Items<T> {
+  return kept.items ?? (decodeRecords(kept.column as Column) as Items<T>)
+}
+
+/** A data set as if nothing of it were kept. */
+class Unkept<T> implements Dataset<T> {
+  readonly plan: Plan<T>
+  readonly isHeld = false
+
+  constructor(plan: Plan<T>) {
+    this.plan = plan
+  }
+
+  get partitionCount(): number {
+    return this.plan.partitionCount
+  }
+
+  run(index: number, push: Push<T>): Signal {
+    return this.plan.run(index, push)
+  }
+}
+
 /**
  * A lazy, immutable, partitioned data set. Transformations only describe; actions run, answer promises, and reject
  * with a SparkException when a function over the records threw. Chains of record-by-record functions are one pass.
@@ -85,8 +123,9 @@ export class RDD<T> implements Dataset<T> {
   #level: StorageLevel = StorageLevel.NONE
   #isShared = false
   #checkpoint: { readonly folder: string; readonly isDone: boolean } | undefined
-  #kept: (T[] | undefined)[] = []
-  #keeping: (Promise<T[]> | undefined)[] = []
+  /** Records that were computed, as a list here or as bytes from another thread. */
+  #kept: (Kept<T> | undefined)[] = []
+  #keeping: (Promise<Kept<T>> | undefined)[] = []
   #keptCount = 0
 
   constructor(context: RddContext, plan: Plan<T>, details: RddDetails = {}) {
@@ -95,6 +134,7 @@ export class RDD<T> implements Dataset<T> {
     this.partitioner = details.partitioner
     this.shape = details.shape
     this.#plan = plan
+    noteOrigin(plan as Plan<unknown>)
   }
 
   // --- what it is
@@ -135,41 +175,55 @@ export class RDD<T> implements Dataset<T> {
 
   /** Pushes the records of one partition; used by the engine. */
   run(index: number, push: Push<T>): Signal {
-    if (!this.#isKeeping) return this.#plan.run(index, push)
-    const kept = this.#kept[index]
-    if (kept) return pushPaced(kept, push)
-    const items = this.#keep(index)
-    return items instanceof Promise ? items.then((all) => pushPaced(all, push)) : pushArray(items, push)
+    if (this.#isKeeping) {
+      const kept = this.#keep(index)
+      return kept instanceof Promise
+        ? kept.then((one) => pushPaced(itemsOf(one), push))
+        : pushPaced(itemsOf(kept), push)
+    }
+    const elsewhere = this.context.runner.remote?.collect(this as Dataset<unknown>, index)
+    if (!elsewhere) return this.#plan.run(index, push)
+    return elsewhere.then((column) =>
+      column ? pushPaced(decodeRecords(column) as Items<T>, push) : this.#plan.run(index, push),
+    )
   }
 
   get #isKeeping(): boolean {
     return (this.#level.isKept || this.#isShared) && !this.#plan.holdsRecords
   }
 
-  #keep(index: number): T[] | Promise<T[]> {
-    const running = this.#keeping[index]
-    if (running) return running
-    const settle = (items: T[]): T[] => {
+  /** What is kept of a partition in a form that other threads can have; used by the engine. */
+  keptColumn(index: number): Column | Promise<Column | undefined> | undefined {
+    if (!this.#isKeeping) return undefined
+    const kept = this.#keep(index)
+    return kept instanceof Promise ? kept.then((one) => one.column) : kept.column
+  }
+
+  /** A partition that was computed, or is now: by another thread where there are some. */
+  #keep(index: number): Kept<T> | Promise<Kept<T>> {
+    const known = this.#kept[index] ?? this.#keeping[index]
+    if (known) return known
+    const settle = (kept: Kept<T>): Kept<T> => {
       this.#keeping[index] = undefined
       if (this.#isKeeping && !this.#kept[index]) {
-        this.#kept[index] = items
+        this.#kept[index] = kept
         this.#keptCount++
       }
-      return items
+      return kept
     }
-    const unkept: Dataset<T> = { ...this.#bare(), run: (at, push) => this.#plan.run(at, push) }
-    const items = collectPartition(unkept, index)
-    if (!(items instanceof Promise)) return settle(items)
-    const keeping = items.then(settle, (error) => {
+    const here = (): Kept<T> | Promise<Kept<T>> => {
+      const items = collectRun<T>((push) => this.#plan.run(index, push))
+      return items instanceof Promise ? items.then((all) => ({ items: all })) : { items }
+    }
+    const elsewhere = this.context.runner.remote?.collect(new Unkept(this.#plan) as Dataset<unknown>, index)
+    const kept = elsewhere ? elsewhere.then((column) => (column ? { column } : here())) : here()
+    if (!(kept instanceof Promise)) return settle(kept)
+    const keeping = kept.then(settle, (error) => {
       this.#keeping[index] = undefined
       throw error
     })
     this.#keeping[index] = keeping
     return keeping
-  }
-
-  #bare(): Dataset<T> {
-    return { partitionCount: this.partitionCount, plan: this.#plan, isHeld: false, run: this.#plan.run }
   }
 
   /** Keeps the records once they were computed. Default level: MEMORY_ONLY. */
@@ -218,7 +272,7 @@ export class RDD<T> implements Dataset<T> {
   map<K, V>(f: (item: T) => readonly [K, V]): RDD<[K, V]>
   map<U>(f: (item: T) => OneOrPromise<U>): RDD<U>
   map<U>(f: (item: T) => OneOrPromise<U>): RDD<U> {
-    return this.#wrapped(mapping(f))
+    return this.#wrapped(mapping(f), {}, [f])
   }
 
   mapToPair<K, V>(f: (item: T) => readonly [K, V]): RDD<[K, V]> {
@@ -228,13 +282,13 @@ export class RDD<T> implements Dataset<T> {
   flatMap<K, V>(f: (item: T) => Iterable<readonly [K, V]>): RDD<[K, V]>
   flatMap<U>(f: (item: T) => Many<U>): RDD<U>
   flatMap<U>(f: (item: T) => Many<U>): RDD<U> {
-    return this.#wrapped(flatMapping(f))
+    return this.#wrapped(flatMapping(f), {}, [f])
   }
 
   filter<S extends T>(f: (item: T) => item is S): RDD<S>
   filter(f: (item: T) => OneOrPromise<unknown>): RDD<T>
   filter(f: (item: T) => OneOrPromise<unknown>): RDD<T> {
-    return this.#wrapped(filtering(f), { partitioner: this.partitioner, shape: this.shape })
+    return this.#wrapped(filtering(f), { partitioner: this.partitioner, shape: this.shape }, [f])
   }
 
   keyBy<K>(f: (item: T) => K): RDD<[K, T]> {
@@ -246,14 +300,22 @@ export class RDD<T> implements Dataset<T> {
     f: (items: Iterable<T>) => Iterable<U> | AsyncIterable<U> | PromiseLike<Iterable<U>>,
     preservesPartitioning = false,
   ): RDD<U> {
-    return this.mapPartitionsWithIndex((_, items) => f(items), preservesPartitioning)
+    return this.#partitionwise((_, items) => f(items), preservesPartitioning, f)
   }
 
   mapPartitionsWithIndex<U>(
     f: (index: number, items: Iterable<T>) => Iterable<U> | AsyncIterable<U> | PromiseLike<Iterable<U>>,
     preservesPartitioning = false,
   ): RDD<U> {
-    return new RDD<U>(this.context, new PartitionPlan<T, U>(this, f), {
+    return this.#partitionwise(f, preservesPartitioning, f)
+  }
+
+  #partitionwise<U>(
+    run: (index: number, items: Iterable<T>) => Iterable<U> | AsyncIterable<U> | PromiseLike<Iterable<U>>,
+    preservesPartitioning: boolean,
+    f: UserFunction,
+  ): RDD<U> {
+    return new RDD<U>(this.context, new PartitionPlan<T, U>(this, run, [f]), {
       partitioner: preservesPartitioning ? this.partitioner : undefined,
     })
   }
@@ -427,7 +489,7 @@ export class RDD<T> implements Dataset<T> {
         ? Promise.resolve(value).then((settled): [K, U] => [pair[0], settled as U])
         : ([pair[0], value] as [K, U])
     })
-    return new RDD<[K, U]>(this.context, new WrapPlan(this, wrap), { partitioner: this.partitioner })
+    return new RDD<[K, U]>(this.context, new WrapPlan(this, wrap, [f]), { partitioner: this.partitioner })
   }
 
   flatMapValues<K, V, U>(this: RDD<[K, V]>, f: (value: V) => Many<U>): RDD<[K, U]> {
@@ -438,7 +500,7 @@ export class RDD<T> implements Dataset<T> {
         ? Promise.resolve(values).then((settled) => pairs(pair[0], settled as Iterable<U>))
         : pairs(pair[0], values as Iterable<U>)
     })
-    return new RDD<[K, U]>(this.context, new WrapPlan(this, wrap), { partitioner: this.partitioner })
+    return new RDD<[K, U]>(this.context, new WrapPlan(this, wrap, [f]), { partitioner: this.partitioner })
   }
 
   reduceByKey<K, V>(this: RDD<[K, V]>, f: (a: V, b: V) => V, partitions?: number | Partitioner): RDD<[K, V]> {
@@ -694,12 +756,16 @@ export class RDD<T> implements Dataset<T> {
 
   async count(): Promise<number> {
     const counts = await this.#eachPartition((index) => {
-      let count = 0
-      const signal = this.run(index, () => {
-        count++
-        return undefined
-      })
-      return signal instanceof Promise ? signal.then(() => count) : count
+      const here = (): number | Promise<number> => {
+        let count = 0
+        const signal = this.run(index, () => {
+          count++
+          return undefined
+        })
+        return signal instanceof Promise ? signal.then(() => count) : count
+      }
+      const elsewhere = this.context.runner.remote?.count(this as Dataset<unknown>, index)
+      return elsewhere ? elsewhere.then((count) => count ?? here()) : here()
     })
     return counts.reduce((sum, count) => sum + count, 0)
   }
@@ -710,12 +776,19 @@ export class RDD<T> implements Dataset<T> {
     if (count <= 0) return taken
     await prepare(this as Dataset<unknown>, this.context.runner)
     for (let index = 0; index < this.partitionCount && taken.length < count; index++) {
-      await this.context.runner.runPartitions([index], async (at) => {
-        await this.run(at, (item): Settled => {
-          taken.push(item)
-          return taken.length >= count ? STOP : undefined
-        })
+      const [found] = await this.context.runner.runPartitions([index], async (at) => {
+        const some: T[] = []
+        const limit = count - taken.length
+        const take = (item: T): Settled => {
+          some.push(item)
+          return some.length >= limit ? STOP : undefined
+        }
+        const column = await this.context.runner.remote?.collect(this as Dataset<unknown>, at, limit)
+        if (column) await pushPaced(decodeRecords(column) as Items<T>, take)
+        else await this.run(at, take)
+        return some
       })
+      for (const item of found as T[]) taken.push(item)
     }
     await this.#saveMarked()
     return taken
@@ -966,8 +1039,8 @@ export class RDD<T> implements Dataset<T> {
     return results
   }
 
-  #wrapped<U>(wrap: Wrap<T, U>, details: RddDetails = {}): RDD<U> {
-    return new RDD<U>(this.context, new WrapPlan<T, U>(this, wrap), details)
+  #wrapped<U>(wrap: Wrap<T, U>, details: RddDetails = {}, functions: readonly UserFunction[] = []): RDD<U> {
+    return new RDD<U>(this.context, new WrapPlan<T, U>(this, wrap, functions), details)
   }
 }
 

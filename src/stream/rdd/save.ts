@@ -1,9 +1,9 @@
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import { FlumeError } from '../../core/error.ts'
-import { type FileWriter, joinPath, locate } from '../files.ts'
+import { joinPath, locate } from '../files.ts'
 import { type Shape, textForm } from '../text-form.ts'
-import { type Dataset, indexesOf, prepare, type Runner } from './plan.ts'
+import { type Dataset, indexesOf, prepare, type Runner, type RunOne, type TextFile } from './plan.ts'
 import type { Settled, Signal } from './push.ts'
 
 /** Bytes of text collected before they are handed to the file system. */
@@ -36,31 +36,31 @@ export async function saveAsText<T>(
   const ending = options.compression === 'gzip' ? '.gz' : ''
   await runner.runPartitions(indexesOf(dataset), async (index) => {
     const name = `part-${String(index).padStart(5, '0')}${ending}`
-    const writer = await files.create(joinPath(temporary, name))
-    await writePartition(dataset, index, writer, options)
+    const { compression, shape } = options
+    const file = { uri, path: joinPath(temporary, name), ...(compression && { compression }), ...(shape && { shape }) }
+    if (!(await runner.remote?.save(dataset as Dataset<unknown>, index, file))) {
+      await writeText((push) => dataset.run(index, push), file)
+    }
     await files.rename(joinPath(temporary, name), joinPath(path, name))
   })
   await files.delete(temporary)
   await (await files.create(joinPath(path, '_SUCCESS'))).close()
 }
 
-async function writePartition<T>(
-  dataset: Dataset<T>,
-  index: number,
-  writer: FileWriter,
-  options: SaveOptions,
-): Promise<void> {
+/** Writes records as lines of one text file. */
+export async function writeText<T>(run: RunOne<T>, { uri, path, compression, shape }: TextFile): Promise<void> {
+  const writer = await locate(uri).files.create(path)
   let text = ''
   const flush = async (): Promise<Settled> => {
     const bytes = Buffer.from(text)
     text = ''
-    if (bytes.length > 0) await writer.write(options.compression === 'gzip' ? await promisify(gzip)(bytes) : bytes)
+    if (bytes.length > 0) await writer.write(compression === 'gzip' ? await promisify(gzip)(bytes) : bytes)
     return undefined
   }
   try {
-    await dataset.run(index, (item): Signal => {
+    await run((item): Signal => {
       if (item === null || item === undefined) throw new TypeError('a null record cannot be saved as text')
-      text += `${textForm(item, options.shape)}\n`
+      text += `${textForm(item, shape)}\n`
       return text.length >= flushBytes ? flush() : undefined
     })
     await flush()

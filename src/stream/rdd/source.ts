@@ -1,5 +1,5 @@
-import type { Plan } from './plan.ts'
-import { type Items, type Push, pushAsyncIterable, pushPaced, type Signal } from './push.ts'
+import type { FilePart, Leaf, Plan } from './plan.ts'
+import { type Items, type Push, pushBlocks, pushPaced, type Signal } from './push.ts'
 
 /** Partitions that are already there: slices of a list, blocks of a receiver. */
 export class ItemsPlan<T> implements Plan<T> {
@@ -23,23 +23,42 @@ export class ItemsPlan<T> implements Plan<T> {
   run(index: number, push: Push<T>): Signal {
     return pushPaced(this.#partitions[index] as Items<T>, push)
   }
+
+  /** Nothing to send where there is nothing. */
+  leafAt(index: number): Leaf | undefined {
+    const items = this.#partitions[index] as Items<T>
+    return items.length === 0 ? undefined : { kind: 'items', items }
+  }
 }
 
-/** One partition per reader, each read anew whenever it is needed: the lines of files. */
-export class ReaderPlan<T> implements Plan<T> {
-  readonly parents = []
-  readonly #readers: readonly (() => AsyncIterable<T>)[]
+/** How the records of a part of a file are read, many at a time. */
+export type ReadPart<T> = (part: FilePart) => AsyncIterable<readonly T[]>
 
-  constructor(readers: readonly (() => AsyncIterable<T>)[]) {
-    this.#readers = readers
+/** One partition for each part of a file, each read anew whenever it is needed. */
+export class FilesPlan<T> implements Plan<T> {
+  readonly parents = []
+  readonly #parts: readonly FilePart[]
+  readonly #read: ReadPart<T>
+  readonly #node: number | undefined
+
+  /** `node`: the operator that reads them so; without one `read` gives the lines of text files. */
+  constructor(parts: readonly FilePart[], read: ReadPart<T>, node?: number) {
+    this.#parts = parts
+    this.#read = read
+    this.#node = node
   }
 
   get partitionCount(): number {
-    return this.#readers.length
+    return this.#parts.length
   }
 
   run(index: number, push: Push<T>): Signal {
-    return pushAsyncIterable((this.#readers[index] as () => AsyncIterable<T>)(), push)
+    return pushBlocks(this.#read(this.#parts[index] as FilePart), push)
+  }
+
+  leafAt(index: number): Leaf {
+    const part = this.#parts[index] as FilePart
+    return this.#node === undefined ? { kind: 'text', part } : { kind: 'input', node: this.#node, part }
   }
 }
 

@@ -1,15 +1,38 @@
 import { asError } from '../../core/error.ts'
 import { type FileEntry, type FileSystem, glob, locate } from '../files.ts'
 import { InputNode, type NodeGraph } from '../graph/node.ts'
-import type { RDD } from '../rdd/rdd.ts'
+import type { FilePart } from '../rdd/plan.ts'
+import { type Push, pushBlocks, type Signal } from '../rdd/push.ts'
+import { RDD } from '../rdd/rdd.ts'
+import { FilesPlan, type ReadPart } from '../rdd/source.ts'
+import { textParts } from '../text-file.ts'
 
 export interface FileStreamOptions<T> {
   /** Which files to take, by path. Default: not those that start with `.` or `_` or end in `._COPYING_` (B95). */
   readonly filter?: (path: string) => boolean
   /** True (default): only files that are newer than this stream. */
   readonly newFilesOnly?: boolean
-  /** How a file becomes records. */
-  readonly reader: (files: FileSystem, path: string) => AsyncIterable<T>
+  /** How a file, or a part of one, becomes records. */
+  readonly read: ReadPart<T>
+  /** True: files are text, and a long one is several parts. */
+  readonly isText?: boolean
+}
+
+/** Records read one by one that go on together. */
+const groupCount = 64
+
+/** A reader of whole files, record by record, as a reader of parts. */
+export function reading<T>(read: (files: FileSystem, path: string) => AsyncIterable<T>): ReadPart<T> {
+  return async function* ({ uri, path }) {
+    let group: T[] = []
+    for await (const item of read(locate(uri).files, path)) {
+      group.push(item)
+      if (group.length < groupCount) continue
+      yield group
+      group = []
+    }
+    if (group.length > 0) yield group
+  }
 }
 
 /** What a checkpoint keeps of a file stream. */
@@ -17,6 +40,16 @@ interface SavedFiles {
   readonly createdMs: number
   readonly batches: readonly (readonly [number, readonly string[]])[]
   readonly taken: readonly (readonly [string, number])[]
+}
+
+/** The files of a batch that is made again, as they are now; one that is gone fails the batch when it is read. */
+function entriesOf(files: FileSystem, paths: readonly string[]): Promise<FileEntry[]> {
+  return Promise.all(
+    paths.map(async (path) => {
+      const name = path.slice(path.lastIndexOf('/') + 1)
+      return (await files.status(path)) ?? { path, name, isDirectory: false, sizeBytes: 0, modifiedMs: 0 }
+    }),
+  )
 }
 
 /** Takes a file by its name: neither hidden nor still being copied. */
@@ -84,12 +117,21 @@ export class FileNode<T> extends InputNode<T> {
   protected async compute(timeMs: number): Promise<RDD<T>> {
     const { files, path } = locate(this.#uri)
     const known = this.#batches.get(timeMs) ?? (timeMs <= this.#restoredMs ? [] : undefined)
-    const paths = known ?? (await this.#find(files, path, timeMs)).map((entry) => entry.path)
+    const entries = known ? await entriesOf(files, known) : await this.#find(files, path, timeMs)
+    const paths = entries.map((entry) => entry.path)
     if (!known) for (const taken of paths) this.#taken.set(taken, timeMs)
     // An earlier batch of a resumed job is asked for with its files; an empty one needs no note.
     if (paths.length > 0 && this.graph.isCheckpointed) this.#batches.set(timeMs, paths)
     this.report(timeMs, 0, { files: paths, Description: paths.join('\n') })
-    return this.graph.sparkContext.filesRdd(paths.map((taken) => () => this.#options.reader(files, taken)))
+    const cores = this.graph.sparkContext.defaultParallelism
+    const parts = entries.flatMap((entry) =>
+      this.#options.isText ? textParts(files, this.#uri, entry, cores) : [{ uri: this.#uri, path: entry.path }],
+    )
+    return new RDD<T>(this.graph.sparkContext, new FilesPlan<T>(parts, this.#options.read, this.id))
+  }
+
+  override runPart(part: unknown, push: Push<T>): Signal {
+    return pushBlocks(this.#options.read(part as FilePart), push)
   }
 
   async #find(files: FileSystem, path: string, timeMs: number): Promise<FileEntry[]> {

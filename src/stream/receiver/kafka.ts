@@ -3,6 +3,7 @@ import type { KafkaCluster, OffsetAt, TopicPartition as Partition } from '../../
 import type { ConsumerSettings } from '../../net/kafka/consumer.ts'
 import { InputNode, type NodeGraph } from '../graph/node.ts'
 import { KafkaRDD, OffsetRange, type RangeReader } from '../rdd/kafka.ts'
+import type { Push, Signal } from '../rdd/push.ts'
 import type { ConsumerRecord } from './kafka-records.ts'
 
 /** Records a second, of one partition. */
@@ -140,7 +141,12 @@ export class KafkaNode<K, V> extends InputNode<ConsumerRecord<K, V>> {
       },
     )
     this.#commitAll()
-    return new KafkaRDD<K, V>(this.graph.sparkContext, ranges, this.#parts.reader)
+    return new KafkaRDD<K, V>(this.graph.sparkContext, ranges, this.#parts.reader, this.id)
+  }
+
+  override runPart(part: unknown, push: Push<ConsumerRecord<K, V>>): Signal {
+    const range = new OffsetRange(...(part as SavedRange))
+    return new KafkaRDD<K, V>(this.graph.sparkContext, [range], this.#parts.reader).run(0, push)
   }
 
   async #nextRanges(): Promise<readonly OffsetRange[]> {

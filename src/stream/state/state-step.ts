@@ -1,6 +1,8 @@
 import { setImmediate } from 'node:timers/promises'
+import { decodePairs } from '../rdd/column.ts'
+import { checkPair, type Routed, routed } from '../rdd/exchange.ts'
 import type { Partitioner } from '../rdd/partitioner.ts'
-import { collectPartition, type Dataset, indexesOf, type Plan, type Runner, type Stage } from '../rdd/plan.ts'
+import { type Dataset, indexesOf, type Plan, type Runner, type Stage } from '../rdd/plan.ts'
 import { isThenable, type Push, pushArray, pushIterable, pushPaced, type Signal } from '../rdd/push.ts'
 import type { StatePartition, StateStore } from './state-store.ts'
 
@@ -21,25 +23,54 @@ export function refusePromise(result: unknown, operation: string): void {
   if (isThenable(result)) throw new TypeError(`the function given to ${operation} must not be asynchronous`)
 }
 
+/** Pairs as two lists of one length: nothing is made for a pair itself. */
+export interface Pairs<K, V> {
+  readonly keys: K[]
+  readonly values: V[]
+}
+
+export const noPairs: Pairs<never, never> = { keys: [], values: [] }
+
+/** Works on pairs one by one, as `paced`. */
+export async function pacedPairs<K, V>({ keys, values }: Pairs<K, V>, act: (key: K, value: V) => void): Promise<void> {
+  for (let i = 0; i < keys.length; i++) {
+    act(keys[i] as K, values[i] as V)
+    if ((i + 1) % turnCount === 0) await setImmediate()
+  }
+}
+
 /** Every pair to the partition of its key, in order of the input's partitions and of the records in them (B79). */
 export async function route<K, V>(
   input: Dataset<[K, V]>,
-  partitioner: Partitioner,
+  node: { readonly id: number; readonly partitioner: Partitioner },
   runner: Runner,
   operation: string,
-): Promise<[K, V][][]> {
-  const parts = await runner.runPartitions(indexesOf(input), (index) => collectPartition(input, index))
-  const targets: [K, V][][] = Array.from({ length: partitioner.numPartitions }, () => [])
+): Promise<Pairs<K, V>[]> {
+  const { partitioner } = node
+  const to = { at: { node: node.id }, operation }
+  const parts: (Routed<[K, V]> | undefined)[] = await runner.runPartitions(indexesOf(input), (index) =>
+    routed(input, index, runner, to),
+  )
+  const targets: Pairs<K, V>[] = Array.from({ length: partitioner.numPartitions }, () => ({ keys: [], values: [] }))
   const single = partitioner.numPartitions === 1
-  for (const items of parts) {
-    await paced(items, (item) => {
-      if (!Array.isArray(item) || item.length !== 2) {
-        throw new TypeError(`${operation} needs [key, value] pairs, and got ${String(item)}`)
-      }
-      targets[single ? 0 : partitioner.getPartition(item[0])]?.push(item)
+  for (let i = 0; i < parts.length; i++) {
+    const { items, columns } = parts[i] as Routed<[K, V]>
+    // Each part is let go as soon as it is spread.
+    parts[i] = undefined
+    for (const [index, column] of columns?.entries() ?? []) {
+      await pacedPairs(decodePairs(column) as Pairs<K, V>, add.bind(undefined, targets[index] as Pairs<K, V>))
+    }
+    await paced(items ?? [], (item) => {
+      checkPair(item, operation)
+      add(targets[single ? 0 : partitioner.getPartition(item[0])] as Pairs<K, V>, item[0], item[1])
     })
   }
   return targets
+}
+
+function add<K, V>({ keys, values }: Pairs<K, V>, key: K, value: V): void {
+  keys.push(key)
+  values.push(value)
 }
 
 /** Changes the state of one partition and answers what the operator emits for it. */
@@ -95,8 +126,11 @@ export class StateStep<K, S, R> implements Stage {
     store.begin(this.version)
     try {
       const indexes = store.partitions.map((_, index) => index)
-      const emitted = await runner.runPartitions(indexes, (index) =>
-        advance(index, store.partitions[index] as StatePartition<K, S>),
+      // A second try would change again what the first has changed.
+      const emitted = await runner.runPartitions(
+        indexes,
+        (index) => advance(index, store.partitions[index] as StatePartition<K, S>),
+        false,
       )
       store.commit()
       this.#emitted = emitted

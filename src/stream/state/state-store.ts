@@ -59,6 +59,16 @@ function isPlain(key: unknown): boolean {
   return typeof key !== 'object' || key === null
 }
 
+/** Characters from which on V8 makes a part of a string a view on the whole. */
+const viewCharactersMin = 13
+
+/** A key with characters of its own: a word would keep the file or the message alive that it was cut from. */
+function ownKey<K>(key: K): K {
+  if (typeof key !== 'string' || key.length < viewCharactersMin) return key
+  const narrow = Buffer.from(key, 'latin1').toString('latin1')
+  return (narrow === key ? narrow : Buffer.from(key, 'utf16le').toString('utf16le')) as K
+}
+
 /** The keys of one partition. Written only between the store's `begin` and `commit`. */
 export class StatePartition<K, S> {
   readonly #plain = new Map<K, Entry<K, S>>()
@@ -89,12 +99,13 @@ export class StatePartition<K, S> {
     const found = this.find(key)
     if (found) return found
     const { writing } = this.#store
-    const entry = this.#store.keepsIdleLine ? new TimedEntry<K, S>(key, writing) : new Entry<K, S>(key, writing)
+    const own = ownKey(key)
+    const entry = this.#store.keepsIdleLine ? new TimedEntry<K, S>(own, writing) : new Entry<K, S>(own, writing)
     this.#store.noteChange(this.#index, entry)
     if (isPlain(key)) {
       // A key without a value to compare is refused here.
       if (typeof key === 'symbol' || typeof key === 'function') encodeKey(key)
-      this.#plain.set(key, entry)
+      this.#plain.set(own, entry)
     } else this.#structured.set(encodeKey(key), entry)
     return entry
   }
