@@ -4,14 +4,30 @@ export { DStream, InputDStream, MapWithStateDStream, type UpdateStateOptions } f
 export { type FileEntry, type FileSystem, type FileWriter, registerFileSystem } from './files.ts'
 export { FlumeSource, FlumeUtils } from './flume.ts'
 export type { InputInfo as StreamInputInfo } from './graph/node.ts'
-export { KafkaUtils } from './not-there.ts'
+export {
+  type CanCommitOffsets,
+  ConsumerStrategies,
+  type ConsumerStrategy,
+  KafkaInputDStream,
+  type KafkaParams,
+  KafkaUtils,
+  LocationStrategies,
+  type LocationStrategy,
+  PerPartitionConfig,
+  TopicPartition,
+} from './kafka.ts'
+
+import './not-there.ts'
+
 export { type State, StateSpec } from './op/map-with-state.ts'
 export type { StateRow } from './op/update-state-by-key.ts'
+export { type HasOffsetRanges, KafkaRDD, OffsetRange } from './rdd/kafka.ts'
 export { HashPartitioner, type Partitioner } from './rdd/partitioner.ts'
 export { RangePartitioner } from './rdd/range-partitioner.ts'
 export { RDD } from './rdd/rdd.ts'
 export { SparkException } from './rdd/runner.ts'
 export { SparkFlumeEvent } from './receiver/flume-event.ts'
+export type { ConsumerRecord, Deserializer } from './receiver/kafka-records.ts'
 export { Receiver } from './receiver/receiver.ts'
 export { BatchInfo, OutputOperationInfo, type ReceiverInfo, type StreamingListener } from './scheduler/listener.ts'
 export { StatsReportListener } from './scheduler/stats-report.ts'

@@ -44,12 +44,3 @@ for (const { type, names } of missing) {
     Object.defineProperty(type.prototype, name, { value: refuse(`${type.name}.${name}`, hint), configurable: true })
   }
 }
-
-const kafkaHint = 'feed the job from a Flume agent with a Kafka source, or from files'
-
-/** Not there yet: every method refuses. */
-export const KafkaUtils: Readonly<Record<'createDirectStream' | 'createRDD', (...args: readonly unknown[]) => never>> =
-  {
-    createDirectStream: refuse('KafkaUtils.createDirectStream', kafkaHint),
-    createRDD: refuse('KafkaUtils.createRDD', kafkaHint),
-  }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { BatchInfo, KafkaUtils, StatsReportListener, Time } from '../../src/stream/api.ts'
+import { BatchInfo, StatsReportListener, Time } from '../../src/stream/api.ts'
 import { StreamBench } from '../support/stream-bench.ts'
 
 describe('what functions share with the job', () => {
@@ -78,7 +78,6 @@ test('what is not there yet says so, and what to do instead', async () => {
     [() => stream['saveAsFiles']?.(), /^DStream.saveAsFiles is not there yet$/],
     [() => rdd['saveAsObjectFile']?.(), /^RDD.saveAsObjectFile is not there yet$/],
     [() => sc['addSparkListener']?.(), /^SparkContext.addSparkListener is not there yet$/],
-    [() => KafkaUtils.createDirectStream(), /^KafkaUtils.createDirectStream is not there yet$/],
   ] as const) {
     assert.throws(call, { code: 'UNSUPPORTED', message, hint: /./ })
   }
