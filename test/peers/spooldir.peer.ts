@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { spooldir } from '../../src/agent/source/spooldir/index.ts'
 import { readPosition } from '../../src/agent/source/spooldir/position.ts'
+import { AvroContainerWriter } from '../../src/codec/avro/container.ts'
 import { systemClock } from '../../src/core/clock.ts'
 import { ManualClock } from '../../src/testing/manual-clock.ts'
 import { readOptions } from '../support/read-options.ts'
@@ -14,6 +15,8 @@ import { until } from '../support/until.ts'
 import { startFlume } from './peers.ts'
 
 const lines = Array.from({ length: 50 }, (_, i) => `line ${i} é`)
+const sync = Uint8Array.from({ length: 16 }, (_, i) => 100 + i)
+const record = '{"type":"record","name":"M","fields":[{"name":"m","type":"string"}]}'
 const metaName = '.flumespool/.flumespool-main.meta'
 
 async function spoolOf(test: TestContext): Promise<{ readonly spool: string; readonly out: string }> {
@@ -110,6 +113,31 @@ for (const version of ['1.9', '1.11'] as const) {
         lines.slice(10),
       )
       assert.deepEqual((await readdir(spool)).sort(), ['.flumespool', 'a.log.COMPLETED'])
+    })
+
+    test('this source goes on where Flume stopped in an Avro container, and loses nothing', async (test) => {
+      const { spool } = await spoolOf(test)
+      const writer = new AvroContainerWriter({ schema: record, codec: 'null', sync, syncIntervalBytes: 100 })
+      const file = Buffer.concat([
+        writer.header(),
+        writer.blocks(lines.length, (out, i) => out.string(lines[i] as string)),
+      ])
+      await writeFile(join(spool, 'a.avro'), file)
+      await using flume = await startFlume({
+        version,
+        properties: properties(spool, toNowhere, ['deserializer = AVRO']),
+        ready: /will try again after/,
+      })
+      await flume.stop()
+      const context = new FakeSourceContext({ clock: new ManualClock() })
+      const ended = (
+        await spooldir.create(readOptions(spooldir, { spoolDir: spool, deserializer: 'avro' }), context)
+      ).run()
+      await until(() => (context.clock as ManualClock).timerCount > 0)
+      context.stop()
+      await ended
+      const texts = context.events.map(({ body }) => body.slice(1))
+      assert.deepEqual(texts.slice(-40), lines.slice(10))
     })
   })
 }
