@@ -1,13 +1,11 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { createServer as createSecureServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
-import type { TLSSocket } from 'node:tls'
-import type { Clock } from '../core/clock.ts'
-import { explain, FlumeError } from '../core/error.ts'
+import { STATUS_CODES } from 'node:http'
+import { ChunkedBody, findHeadEnd, HttpError, type HttpHead, headBytesMax, parseHead } from '../codec/http-request.ts'
+import type { Clock, Timer } from '../core/clock.ts'
+import { explain } from '../core/error.ts'
 import { escapeControls, type Logger } from '../monitor/logger.ts'
-import { StrangerLog } from './stranger-log.ts'
-import { plainWords } from './tls/acceptor.ts'
+import { TcpListener } from './tcp-listener.ts'
 import type { ServerTls } from './tls/server.ts'
+import type { Wire } from './wire.ts'
 
 /** A request whose body is all there. */
 export interface HttpRequest {
@@ -15,6 +13,7 @@ export interface HttpRequest {
   /** Path and query. */
   readonly url: string
   readonly contentType: string
+  /** Given away: whoever answers may change it. */
   readonly body: Buffer
 }
 
@@ -39,138 +38,243 @@ export interface HttpListenerOptions {
   answer(request: HttpRequest): Promise<HttpAnswer>
 }
 
-const connectionsMax = 10_000
-/** A request that is not all there after this is answered 408; headers have half of it. */
+/** A request that is not all there after this is answered 408; the headers have half of it. */
 const requestMs = 60_000
+/** A connection without a request is closed after this. */
+const idleMs = 30_000
 /** Bodies of all requests together; beyond it the answer is 503. */
 const allBodiesBytesMin = 256 * 1024 * 1024
-const lingerAtStopMs = 2000
+const continueLine = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n')
 
-/** Takes whole requests over HTTP/1.1; every part of them is bounded. */
+/** Takes whole requests over HTTP/1.1, one after the other on each connection; every part of them is bounded. */
 export class HttpListener {
   readonly #options: HttpListenerOptions
-  readonly #server: Server
   readonly #allBodiesBytesMax: number
+  #listener: TcpListener | undefined
+  /** Bytes of all requests that are being read or answered. */
   #bodiesBytes = 0
-  readonly #strangers: StrangerLog
+  /** The Date of answers, made anew each second. */
+  #date = ''
+  #dateSecond = Number.NaN
 
   private constructor(options: HttpListenerOptions) {
     this.#options = options
-    this.#strangers = new StrangerLog(options.log, options.clock)
     this.#allBodiesBytesMax = Math.max(allBodiesBytesMin, 2 * options.bodyBytesMax)
-    const limits = { headersTimeout: requestMs / 2, requestTimeout: 2 * requestMs, noDelay: true }
-    const serve = (request: IncomingMessage, response: ServerResponse): void => void this.#serve(request, response)
-    const { tls } = options
-    this.#server = tls ? createSecureServer({ ...tls.options, ...limits }, serve) : createServer(limits, serve)
-    this.#server.maxConnections = connectionsMax
-    if (tls) this.#watchHandshakes(tls)
   }
 
   /** Resolves once the port takes connections; rejects IO when it cannot be bound (retry: it may be free later). */
   static async open(options: HttpListenerOptions): Promise<HttpListener> {
+    const { host, port, clock, log, tls } = options
     const listener = new HttpListener(options)
-    const server = listener.#server
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', (cause) => {
-        const where = `${options.host}:${options.port}`
-        reject(new FlumeError('IO', `cannot listen on ${where}`, { cause, retry: true }))
-      })
-      server.listen(options.port, options.host, resolve)
+    listener.#listener = await TcpListener.open({
+      host,
+      port,
+      clock,
+      log,
+      tls,
+      serve: (wire) => listener.#serve(wire),
     })
-    server.on('error', (error) => options.log.error(`accepting failed: ${explain(error)}`))
     return listener
   }
 
   /** The port in use. */
   get port(): number {
-    return (this.#server.address() as AddressInfo).port
+    return (this.#listener as TcpListener).port
   }
 
   /** Resolves when `signal` has aborted and the requests under way are answered. */
-  async closeOn(signal: AbortSignal): Promise<void> {
-    if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
-    this.#server.closeIdleConnections()
-    const timer = this.#options.clock.after(lingerAtStopMs, () => this.#server.closeAllConnections())
-    await closed
-    timer.cancel()
+  closeOn(signal: AbortSignal): Promise<void> {
+    return (this.#listener as TcpListener).closeOn(signal)
   }
 
-  #watchHandshakes(tls: ServerTls): void {
-    this.#server.on('secureConnection', (socket: TLSSocket) => {
-      const refusal = tls.refusal(socket)
-      if (refusal === undefined) return
-      this.#strangers.warn(`closed the connection of ${socket.remoteAddress}: ${refusal}`)
-      socket.destroy()
-    })
-    this.#server.on('tlsClientError', (error: Error, socket: TLSSocket) => {
-      const who = socket.remoteAddress ?? 'somebody'
-      this.#strangers.warn(`closed the connection of ${who}: the TLS handshake failed: ${plainWords(error)}`)
-      socket.destroy()
-    })
-  }
-
-  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { log, refuse } = this.#options
-    request.on('error', () => undefined)
-    response.on('error', () => undefined)
-    const refused = refuse?.(request.method ?? '')
-    if (refused) return this.#end(request, response, refused)
-    const received = { bytes: 0 }
+  async #serve(wire: Wire): Promise<void> {
+    const deadline = new Deadline(wire, this.#options.clock)
+    const charged = { bytes: 0 }
     try {
-      const body = await this.#body(request, received)
-      if (!Buffer.isBuffer(body)) return this.#end(request, response, body)
-      const { method = '', url = '/', headers } = request
-      const answer = await this.#options.answer({ method, url, contentType: headers['content-type'] ?? '', body })
-      this.#end(request, response, answer)
-    } catch (error) {
-      // The sender has gone away; nobody waits for an answer.
-      if (!request.destroyed || request.complete) {
-        log.error(`a request failed: ${explain(error)}`)
-        this.#end(request, response, { status: 500 })
+      while (await this.#exchange(wire, deadline, charged)) {
+        // One request after the other, for as long as both sides like.
       }
+    } catch (error) {
+      if (!(error instanceof HttpError)) throw error
+      this.#send(wire, { status: error.status, text: error.message }, { keepsAlive: false, isOld: false })
     } finally {
-      this.#bodiesBytes -= received.bytes
+      deadline.stop()
+      this.#bodiesBytes -= charged.bytes
     }
   }
 
-  /** The whole body, or the answer to one that is too large, too much for now, or too slow. */
-  #body(request: IncomingMessage, received: { bytes: number }): Promise<Buffer | HttpAnswer> {
-    const { bodyBytesMax, clock } = this.#options
-    const announced = Number(request.headers['content-length'] ?? 0)
-    if (announced > bodyBytesMax) return Promise.resolve(tooLarge(bodyBytesMax))
-    return new Promise((resolve, reject) => {
-      const chunks: Buffer[] = []
-      const timer = clock.after(requestMs, () => resolve({ status: 408, text: 'the request takes too long' }))
-      request.on('data', (chunk: Buffer) => {
-        received.bytes += chunk.length
-        this.#bodiesBytes += chunk.length
-        if (received.bytes > bodyBytesMax) resolve(tooLarge(bodyBytesMax))
-        else if (this.#bodiesBytes > this.#allBodiesBytesMax) resolve({ status: 503, text: 'too much at once' })
-        else chunks.push(chunk)
-      })
-      request.on('end', () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)))
-      request.on('close', () => {
-        timer.cancel()
-        reject(new Error('the sender has gone away'))
-      })
-    })
+  /** Reads a request and answers it; answers whether there may be another one. */
+  async #exchange(wire: Wire, deadline: Deadline, charged: { bytes: number }): Promise<boolean> {
+    const head = await this.#head(wire, deadline)
+    if (!head) return false
+    const refused = this.#options.refuse?.(head.method)
+    if (refused) {
+      // What a refused sender still sends is not read: the connection ends with the answer.
+      const keepsAlive = head.keepsAlive && head.contentLength === 0
+      this.#send(wire, refused, { ...head, keepsAlive })
+      return keepsAlive
+    }
+    const { bodyBytesMax } = this.#options
+    if ((head.contentLength ?? 0) > bodyBytesMax) throw tooLarge(bodyBytesMax)
+    if (head.expectsContinue) wire.write(continueLine)
+    deadline.set(requestMs)
+    const body =
+      head.contentLength === undefined
+        ? await this.#chunked(wire, deadline, charged)
+        : await this.#whole(wire, deadline, head.contentLength, charged)
+    if (!body) return false
+    deadline.clear()
+    const { method, url, contentType } = head
+    let answer: HttpAnswer
+    try {
+      answer = await this.#options.answer({ method, url, contentType, body })
+    } catch (error) {
+      this.#options.log.error(`a request failed: ${explain(error)}`)
+      answer = { status: 500 }
+    }
+    this.#bodiesBytes -= charged.bytes
+    charged.bytes = 0
+    this.#send(wire, answer, head)
+    if (head.keepsAlive && wire.backlogged) await wire.drained()
+    return head.keepsAlive
   }
 
-  #end(request: IncomingMessage, response: ServerResponse, { status, text = '' }: HttpAnswer): void {
+  /** The next request's head; undefined when the connection ends, or has been idle for long enough. */
+  async #head(wire: Wire, deadline: Deadline): Promise<HttpHead | undefined> {
+    deadline.set(idleMs)
+    let bytes = await wire.read()
+    if (!bytes) return undefined
+    // Empty lines before a request are passed over (RFC 9112, 2.2).
+    while (bytes[0] === 0x0d && bytes[1] === 0x0a) bytes = bytes.subarray(2)
+    deadline.set(requestMs / 2)
+    let end = findHeadEnd(bytes)
+    while (end === undefined) {
+      const more = await wire.read()
+      if (!more) return this.#gone(deadline)
+      const before = bytes.length
+      bytes = Buffer.concat([bytes, more.length > headBytesMax ? more.subarray(0, headBytesMax + 4) : more])
+      if (more.length > headBytesMax) wire.unread(more.subarray(headBytesMax + 4))
+      end = findHeadEnd(bytes, before)
+    }
+    if (end < bytes.length) wire.unread(bytes.subarray(end))
+    return parseHead(bytes.toString('latin1', 0, end - 4))
+  }
+
+  /** A body of known length: a range of one chunk where it came in one. */
+  async #whole(
+    wire: Wire,
+    deadline: Deadline,
+    length: number,
+    charged: { bytes: number },
+  ): Promise<Buffer | undefined> {
+    if (length === 0) return Buffer.alloc(0)
+    const parts: Buffer[] = []
+    for (let left = length; left > 0; ) {
+      const chunk = await wire.read()
+      if (!chunk) return this.#gone(deadline)
+      const part = chunk.length > left ? chunk.subarray(0, left) : chunk
+      if (chunk.length > left) wire.unread(chunk.subarray(left))
+      this.#charge(part.length, charged)
+      parts.push(part)
+      left -= part.length
+    }
+    return parts.length === 1 ? parts[0] : Buffer.concat(parts, length)
+  }
+
+  async #chunked(wire: Wire, deadline: Deadline, charged: { bytes: number }): Promise<Buffer | undefined> {
+    const body = new ChunkedBody(this.#options.bodyBytesMax)
+    while (!body.isDone) {
+      const chunk = await wire.read()
+      if (!chunk) return this.#gone(deadline)
+      this.#charge(chunk.length, charged)
+      const rest = body.push(chunk)
+      if (rest.length > 0) wire.unread(rest)
+    }
+    return body.take()
+  }
+
+  /** The input has ended in the middle of a request: its time is over, or its sender has gone away. */
+  #gone(deadline: Deadline): undefined {
+    if (deadline.isOver) throw new HttpError(408, 'the request takes too long')
+    return undefined
+  }
+
+  #charge(bytes: number, charged: { bytes: number }): void {
+    charged.bytes += bytes
+    this.#bodiesBytes += bytes
+    if (this.#bodiesBytes > this.#allBodiesBytesMax) throw new HttpError(503, 'too much at once')
+  }
+
+  #send(wire: Wire, { status, text = '' }: HttpAnswer, to: Pick<HttpHead, 'keepsAlive' | 'isOld'>): void {
     // A reason may quote what the sender sent.
     const body = text === '' ? '' : `${escapeControls(text)}\n`
-    const headers: Record<string, string | number> = { 'content-length': Buffer.byteLength(body) }
-    if (body !== '') headers['content-type'] = 'text/plain; charset=utf-8'
-    // What a refused sender still sends is not read: the connection ends with the answer.
-    if (!request.complete) headers.connection = 'close'
-    response.writeHead(status, headers)
-    response.end(body, () => {
-      if (!request.complete) request.destroy()
+    const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, `Date: ${this.#now()}`]
+    if (body !== '') lines.push('Content-Type: text/plain; charset=utf-8')
+    lines.push(`Content-Length: ${Buffer.byteLength(body)}`)
+    if (!to.keepsAlive) lines.push('Connection: close')
+    else if (to.isOld) lines.push('Connection: keep-alive')
+    wire.write(Buffer.from(`${lines.join('\r\n')}\r\n\r\n${body}`))
+  }
+
+  #now(): string {
+    const nowMs = this.#options.clock.now()
+    const second = Math.floor(nowMs / 1000)
+    if (second !== this.#dateSecond) {
+      this.#dateSecond = second
+      this.#date = new Date(nowMs).toUTCString()
+    }
+    return this.#date
+  }
+}
+
+/** Ends a connection's input when its time is over. One timer serves all the requests of a connection. */
+class Deadline {
+  readonly #wire: Wire
+  readonly #clock: Clock
+  #atMs = Number.POSITIVE_INFINITY
+  #timer: Timer | undefined
+  #timerAtMs = Number.POSITIVE_INFINITY
+  isOver = false
+
+  constructor(wire: Wire, clock: Clock) {
+    this.#wire = wire
+    this.#clock = clock
+  }
+
+  set(afterMs: number): void {
+    const nowMs = this.#clock.monotonic()
+    this.#atMs = nowMs + afterMs
+    if (this.#timerAtMs <= this.#atMs) return
+    this.#timer?.cancel()
+    this.#arm(afterMs)
+  }
+
+  /** Time does not count for now. */
+  clear(): void {
+    this.#atMs = Number.POSITIVE_INFINITY
+  }
+
+  stop(): void {
+    this.#timer?.cancel()
+  }
+
+  #arm(afterMs: number): void {
+    this.#timerAtMs = this.#clock.monotonic() + afterMs
+    this.#timer = this.#clock.after(afterMs, () => {
+      const leftMs = this.#atMs - this.#clock.monotonic()
+      this.#timerAtMs = Number.POSITIVE_INFINITY
+      this.#timer = undefined
+      if (leftMs > 0) {
+        // Set anew meanwhile, or not counting.
+        if (leftMs !== Number.POSITIVE_INFINITY) this.#arm(leftMs)
+        return
+      }
+      this.isOver = true
+      this.#wire.stopReading()
     })
   }
 }
 
-function tooLarge(bodyBytesMax: number): HttpAnswer {
-  return { status: 413, text: `a body may have ${bodyBytesMax} bytes` }
+function tooLarge(bodyBytesMax: number): HttpError {
+  return new HttpError(413, `a body may have ${bodyBytesMax} bytes`)
 }

@@ -1,15 +1,15 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** What Hadoop's own configuration files say, as far as finding a name node needs it. */
+/** What Hadoop's own configuration files say, as far as finding a name node and trusting it needs it. */
 export type HadoopConfiguration = ReadonlyMap<string, string>
 
-/** Reads `core-site.xml` and `hdfs-site.xml` from HADOOP_CONF_DIR, or from HADOOP_HOME's etc/hadoop; empty without them. */
+/** Reads `core-site.xml`, `hdfs-site.xml` and `ssl-client.xml` from HADOOP_CONF_DIR, or from HADOOP_HOME's etc/hadoop; empty without them. */
 export function readHadoopConfiguration(env: Readonly<Record<string, string | undefined>>): HadoopConfiguration {
   const folder = env.HADOOP_CONF_DIR || (env.HADOOP_HOME ? join(env.HADOOP_HOME, 'etc/hadoop') : undefined)
   const values = new Map<string, string>()
   if (!folder) return values
-  for (const name of ['core-site.xml', 'hdfs-site.xml']) {
+  for (const name of ['core-site.xml', 'hdfs-site.xml', 'ssl-client.xml']) {
     const file = join(folder, name)
     if (!existsSync(file)) continue
     for (const [key, value] of parseHadoopXml(readFileSync(file, 'utf8'))) values.set(key, value)

@@ -1,6 +1,7 @@
 import { userInfo } from 'node:os'
 import type { Clock } from '../../core/clock.ts'
 import { FlumeError } from '../../core/error.ts'
+import { clientTls } from '../tls/client.ts'
 import type { FileSystem } from './file-system.ts'
 import { type HadoopConfiguration, readHadoopConfiguration } from './hadoop-configuration.ts'
 import { LocalFileSystem } from './local.ts'
@@ -23,6 +24,8 @@ export interface FileSystemSettings {
   readonly webHdfsUrl?: string | undefined
   /** Whose rights are used. */
   readonly proxyUser?: string | undefined
+  /** `-Dkey=value`; for the trust store of `swebhdfs:`. */
+  readonly properties?: ReadonlyMap<string, string> | undefined
 }
 
 export interface Location {
@@ -86,9 +89,41 @@ function open(address: string, settings: FileSystemSettings, configuration: Hado
     doAs: settings.proxyUser,
     timeoutMs: settings.timeoutMs,
     clock: settings.clock,
+    tls: nameNodes.some((node) => node.startsWith('https:')) ? tlsOf(settings, configuration) : undefined,
     hint: `is it running? hdfs.webhdfs.url names another address, --mount ${scheme}://${authority}=./folder a local folder`,
   })
   return { fileSystem, path }
+}
+
+/**
+ * Whom to trust: as Hadoop's ssl-client.xml says, else the trust store of the whole agent, else undefined for what Node
+ * trusts. As in Hadoop a certificate must be for the name that is called, and the client's own is shown where
+ * `dfs.client.https.need-auth` is true. Rejects USAGE for a store that cannot be read.
+ */
+function tlsOf({ env, properties = new Map() }: FileSystemSettings, configuration: HadoopConfiguration) {
+  const get = (key: string): string | undefined => configuration.get(`ssl.client.${key}`) || undefined
+  const needsAuth = configuration.get('dfs.client.https.need-auth')?.toLowerCase() === 'true'
+  const truststore = get('truststore.location')
+  const hasGlobal = properties.has('javax.net.ssl.trustStore') || env.FLUME_SSL_TRUSTSTORE_PATH !== undefined
+  if (truststore === undefined && !hasGlobal && !needsAuth) return undefined
+  return clientTls(
+    {
+      ssl: true,
+      'trust-all-certs': false,
+      'check-hostname': true,
+      truststore,
+      'truststore-password': get('truststore.password'),
+      'truststore-type': get('truststore.type'),
+      keystore: needsAuth ? get('keystore.location') : undefined,
+      'keystore-password': get('keystore.password'),
+      'keystore-type': get('keystore.type'),
+      'include-protocols': undefined,
+      'exclude-protocols': undefined,
+      'include-cipher-suites': undefined,
+      'exclude-cipher-suites': undefined,
+    },
+    { env, properties },
+  )
 }
 
 function openNative(authority: string, settings: FileSystemSettings, configuration: HadoopConfiguration): NativeHdfs {

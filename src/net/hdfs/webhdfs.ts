@@ -2,6 +2,7 @@ import http from 'node:http'
 import https from 'node:https'
 import type { Clock } from '../../core/clock.ts'
 import { FlumeError } from '../../core/error.ts'
+import type { ClientTls } from '../tls/client.ts'
 import { AppendingFile } from './appending-file.ts'
 import {
   byteLength,
@@ -26,6 +27,8 @@ export interface WebHdfsOptions {
   readonly clock: Clock
   /** What people should do when nothing answers. */
   readonly hint?: string | undefined
+  /** Whom to trust over HTTPS, and what to show; what Node trusts when left out. */
+  readonly tls?: ClientTls | undefined
 }
 
 /** Longest wait for a TCP connection, so that a name node that is switched off does not cost a whole call time-out. */
@@ -62,12 +65,9 @@ export class WebHdfs implements FileSystem {
   readonly address: string
   readonly hasLeases = false
   readonly #options: WebHdfsOptions
-  readonly #agents = {
-    'http:': new http.Agent({ keepAlive: true, timeout: idleMs }),
-    'https:': new https.Agent({ keepAlive: true, timeout: idleMs }),
-  }
-  // Data nodes answer `Connection: close`.
-  readonly #dataAgents = { 'http:': new http.Agent(), 'https:': new https.Agent() }
+  readonly #agents: { readonly 'http:': http.Agent; readonly 'https:': https.Agent }
+  /** Data nodes answer `Connection: close`. */
+  readonly #dataAgents: { readonly 'http:': http.Agent; readonly 'https:': https.Agent }
   /** Which of the name nodes answered last. */
   #current = 0
   /** True once the server took data without a redirect (an HttpFS or a gateway). */
@@ -75,6 +75,10 @@ export class WebHdfs implements FileSystem {
 
   constructor(options: WebHdfsOptions) {
     this.#options = options
+    const kept = { keepAlive: true, timeout: idleMs }
+    const tls = options.tls?.options ?? {}
+    this.#agents = { 'http:': new http.Agent(kept), 'https:': new https.Agent({ ...kept, ...tls }) }
+    this.#dataAgents = { 'http:': new http.Agent(), 'https:': new https.Agent(tls) }
     this.address = options.nameNodes.join(', ')
   }
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,6 +10,8 @@ import { LocalFileSystem } from '../../../src/net/hdfs/local.ts'
 import { NativeHdfs } from '../../../src/net/hdfs/native/native-hdfs.ts'
 import { findNameNodePorts, findNameNodes, nativeOptions, openFileSystem } from '../../../src/net/hdfs/open.ts'
 import { WebHdfs } from '../../../src/net/hdfs/webhdfs.ts'
+import { FakeWebHdfs } from '../../support/fake-web-hdfs.ts'
+import { keyStore } from '../../support/key-stores.ts'
 
 const plain = { mounts: new Map<string, string>(), env: {}, clock: systemClock, timeoutMs: 1000 }
 
@@ -226,3 +229,31 @@ function site(values: Record<string, string>): string {
   )
   return `<configuration>${properties.join('')}</configuration>`
 }
+
+test('swebhdfs trusts whom ssl-client.xml names, else whom the agent trusts, and nobody else', async (t) => {
+  const conf = await mkdtemp(join(tmpdir(), 'hadoop-conf-'))
+  t.after(() => rm(conf, { recursive: true }))
+  const pem = readFileSync(keyStore('server.pem'), 'utf8')
+  const secure = await FakeWebHdfs.start({ key: pem, cert: pem })
+  t.after(() => secure.stop())
+  const address = secure.url.replace('https:', 'swebhdfs:')
+  const status = (more: object) => openFileSystem(`${address}/x`, { ...plain, ...more }).fileSystem.status('/')
+  await assert.rejects(status({}), { code: 'CONNECTION' })
+  assert.ok(await status({ env: { FLUME_SSL_TRUSTSTORE_PATH: keyStore('trust.jks') } }))
+  assert.ok(await status({ properties: new Map([['javax.net.ssl.trustStore', keyStore('ca.pem')]]) }))
+  const write = (store: string, password: string) =>
+    writeFile(
+      join(conf, 'ssl-client.xml'),
+      `<configuration>
+        <property><name>ssl.client.truststore.location</name><value>${keyStore(store)}</value></property>
+        <property><name>ssl.client.truststore.password</name><value>${password}</value></property>
+      </configuration>`,
+    )
+  const env = { HADOOP_CONF_DIR: conf }
+  await write('trust-java8.p12', 'changeit')
+  assert.ok(await status({ env }))
+  await write('stranger.jks', 'changeit')
+  await assert.rejects(status({ env }), { code: 'CONNECTION' })
+  await write('trust.p12', 'wrong')
+  assert.throws(() => void status({ env }), { code: 'USAGE', message: /truststore .*the password is wrong/ })
+})

@@ -265,6 +265,7 @@ class HdfsSink implements Sink {
     const { fileSystem, path } = openFileSystem(address, {
       mounts: context.settings.mounts,
       env: context.settings.env,
+      properties: context.settings.properties,
       clock: context.clock,
       timeoutMs: Math.max(0, options['hdfs.callTimeout']),
       client: options['hdfs.client'],
