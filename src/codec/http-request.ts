@@ -114,7 +114,10 @@ export function parseHead(text: string): HttpHead {
 /** Reads a body in chunks; feed it until it is done. */
 export class ChunkedBody {
   readonly #bytesMax: number
-  readonly #parts: Buffer[] = []
+  /** What has come, at its beginning. One buffer: a list would cost a stranger's chunks of one byte a hundred bytes each. */
+  #body: Buffer = Buffer.alloc(0)
+  #filled = 0
+  /** As the chunks so far say. */
   #bytes = 0
   /** Bytes of the chunk under way, its line end included, that are still to come. */
   #left = 0
@@ -138,7 +141,7 @@ export class ChunkedBody {
 
   /** The body, once it is done. */
   take(): Buffer {
-    return this.#parts.length === 1 ? (this.#parts[0] as Buffer) : Buffer.concat(this.#parts)
+    return this.#body.subarray(0, this.#filled)
   }
 
   /** Reads on; answers what lies behind the end of the body. Throws HttpError. */
@@ -147,7 +150,7 @@ export class ChunkedBody {
     while (rest.length > 0 && this.#state !== 'done') {
       if (this.#state === 'data') {
         const piece = rest.subarray(0, this.#left)
-        this.#parts.push(piece)
+        this.#add(piece)
         this.#left -= piece.length
         rest = rest.subarray(piece.length)
         if (this.#left === 0) this.#state = 'end of data'
@@ -165,6 +168,21 @@ export class ChunkedBody {
       this.#take(line.toString('latin1', 0, line.length - lineEnd.length))
     }
     return rest
+  }
+
+  #add(piece: Buffer): void {
+    const filled = this.#filled + piece.length
+    if (filled > this.#body.length) {
+      // The first piece is taken as it is: most bodies come whole.
+      if (this.#filled === 0) this.#body = piece
+      else {
+        const grown = Buffer.allocUnsafe(Math.min(this.#bytesMax, Math.max(filled, 2 * this.#body.length)))
+        this.#body.copy(grown, 0, 0, this.#filled)
+        piece.copy(grown, this.#filled)
+        this.#body = grown
+      }
+    } else piece.copy(this.#body, this.#filled)
+    this.#filled = filled
   }
 
   /** Behind the next CRLF, the first byte of which may have come before. */
