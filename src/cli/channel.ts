@@ -1,4 +1,4 @@
-import { createReadStream } from 'node:fs'
+import { createReadStream, existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -189,6 +189,9 @@ async function opened<T>(
 ): Promise<T> {
   const damages: Damage[] = []
   const silent = { info: () => undefined, warn: () => undefined, error: () => undefined }
+  for (const directory of directories) {
+    if (!existsSync(directory)) throw new FlumeError('USAGE', `there is no directory ${directory}`)
+  }
   const log = await EventLog.open({
     disk: realDisk,
     clock: systemClock,
@@ -204,6 +207,10 @@ async function opened<T>(
     onDamage: (damage) => damages.push(damage),
     onLost: () => undefined,
     onArrival: () => undefined,
+  }).catch((error: unknown) => {
+    if (!(error instanceof FlumeError && error.code === 'INVALID_STATE' && error.retry)) throw error
+    const hint = 'stop the agent that has it, or look at a copy'
+    throw new FlumeError(error.code, error.message, { hint, cause: error })
   })
   try {
     return await use({ log, damages })
@@ -214,14 +221,16 @@ async function opened<T>(
 
 function inspect(directories: readonly string[], _given: Given, { stdout }: Terminal): Promise<number> {
   return opened(directories, true, async ({ log, damages }) => {
-    const lines = [
-      `${log.size} events are held; the oldest has number ${log.gone.floor}, the next will have ${log.next}`,
-    ]
+    const held =
+      log.size === 0
+        ? 'no events are held'
+        : `${counted(log.size, 'event')} held; the oldest has number ${log.gone.floor}`
+    const lines = [`${held}, the next will have number ${log.next}`]
     for (const { directory, segments } of log.logs) {
-      lines.push(`${directory}: ${segments.length} files`)
+      lines.push(`${directory}: ${counted(segments.length, 'file')}`)
       for (const { name, length, events, end, isDamaged } of segments) {
         const state = end <= log.gone.floor ? 'all delivered' : `up to number ${end - 1}`
-        lines.push(`  ${name}  ${length} bytes, ${events} events, ${state}${isDamaged ? ', DAMAGED' : ''}`)
+        lines.push(`  ${name}  ${length} bytes, ${counted(events, 'event')}, ${state}${isDamaged ? ', DAMAGED' : ''}`)
       }
     }
     lines.push(...damages.map(describeDamage))
@@ -233,16 +242,28 @@ function inspect(directories: readonly string[], _given: Given, { stdout }: Term
 function verify(directories: readonly string[], _given: Given, { stdout }: Terminal): Promise<number> {
   return opened(directories, true, async ({ log, damages }) => {
     const damaged = damages.filter(({ isEnd }) => !isEnd).length
+    const ends = damages.length - damaged
     const files = log.logs.reduce((sum, { segments }) => sum + segments.length, 0)
     for (const damage of damages) stdout.write(`${describeDamage(damage)}\n`)
-    stdout.write(`${files} files read, ${log.size} events held, ${damaged} damaged records\n`)
+    stdout.write(
+      `${counted(files, 'file')} read, ${counted(log.size, 'event')} held, ${counted(damaged, 'damaged record')}\n`,
+    )
+    if (ends > 0) {
+      stdout.write(
+        `${counted(ends, 'file')} with an unfinished end: after a crash, that is what was never acknowledged; after an orderly stop, it is damage\n`,
+      )
+    }
     if (damaged > 0) stdout.write('the agent starts as it is and delivers the rest; repair sets the damage aside\n')
     return damaged > 0 ? 1 : 0
   })
 }
 
 function describeDamage({ path, offset, bytes, events, isEnd }: Damage): string {
-  const which = events ? `events ${events.from} to ${events.to - 1}` : 'which events is not known'
+  const which = !events
+    ? 'which events is not known'
+    : events.to - events.from === 1
+      ? `event ${events.from}`
+      : `events ${events.from} to ${events.to - 1}`
   return isEnd
     ? `${path}: the last ${bytes} bytes, at ${offset}, are no whole record (${which}): cut off by a crash before they were acknowledged, or damaged`
     : `${path}: ${bytes} bytes at ${offset} are damaged (${which})`
@@ -383,8 +404,14 @@ async function repair(directories: readonly string[], _given: Given, { stdout }:
       await lock.release()
     }
   }
-  stdout.write(count === 0 ? 'nothing is damaged\n' : `${count} damaged records were set aside; the rest is whole\n`)
+  stdout.write(
+    count === 0 ? 'nothing is damaged\n' : `${counted(count, 'damaged record')} set aside; the rest is whole\n`,
+  )
   return 0
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`
 }
 
 function usage(message: string): FlumeError {

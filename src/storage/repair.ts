@@ -1,7 +1,7 @@
 import type { Disk } from './disk.ts'
 import { draftVoid, seal } from './record.ts'
 import { type Damage, segmentNameParts } from './segment-log.ts'
-import { type FoundDamage, SegmentScan } from './segment-scan.ts'
+import { type FoundDamage, holdsAnything, SegmentScan } from './segment-scan.ts'
 
 export interface Repaired {
   readonly damage: Damage
@@ -59,7 +59,7 @@ async function repairSegment(
       await file.sync()
       repaired.push({ damage, keptAs })
     }
-    if (scan.restFrom !== undefined) {
+    if (scan.restFrom !== undefined && (await holdsAnything(file, scan.restFrom, scan.end))) {
       const damage = { path, offset: scan.restFrom, bytes: scan.end - scan.restFrom, events: undefined, isEnd: true }
       repaired.push({ damage, keptAs: undefined })
     }

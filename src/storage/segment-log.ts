@@ -5,7 +5,7 @@ import type { Random } from '../core/random.ts'
 import { type Disk, type DiskFile, readWhole, systemCode, writeAtomically } from './disk.ts'
 import { NumberSet, type Range } from './number-set.ts'
 import { type Draft, draftState, headerBytes, padded, readState, readTaken, seal } from './record.ts'
-import { type Found, type FoundRecord, SegmentScan } from './segment-scan.ts'
+import { type Found, type FoundRecord, holdsAnything, SegmentScan } from './segment-scan.ts'
 
 /** Bytes of a segment that do not hold. */
 export interface Damage {
@@ -709,18 +709,6 @@ function addTo(
     segment.events += batch.count
   }
   segment.length = Math.max(segment.length, end)
-}
-
-/** Zeros at the end are room that a crash left, not something that was written. */
-async function holdsAnything(file: DiskFile, from: number, to: number): Promise<boolean> {
-  const window = Buffer.allocUnsafe(64 * 1024)
-  for (let at = from; at < to; ) {
-    const read = await file.read(window.subarray(0, Math.min(window.length, to - at)), at)
-    if (read === 0) return false
-    if (!window.subarray(0, read).equals(zeros.subarray(0, read))) return true
-    at += read
-  }
-  return false
 }
 
 interface Index {

@@ -120,3 +120,17 @@ export class SegmentScan {
     return Math.max(at + alignment, kept - (kept % alignment) - base)
   }
 }
+
+const zeros = Buffer.alloc(64 * 1024)
+
+/** Zeros at the end are room that a crash left, not something that was written. */
+export async function holdsAnything(file: DiskFile, from: number, to: number): Promise<boolean> {
+  const window = Buffer.allocUnsafe(zeros.length)
+  for (let at = from; at < to; ) {
+    const read = await file.read(window.subarray(0, Math.min(window.length, to - at)), at)
+    if (read === 0) return false
+    if (!window.subarray(0, read).equals(zeros.subarray(0, read))) return true
+    at += read
+  }
+  return false
+}

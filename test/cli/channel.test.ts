@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { appendFile, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { main } from '../../src/cli/flume-ts.ts'
@@ -74,14 +74,14 @@ describe('flume-ts channel', () => {
     const folder = await channelIn(t)
     const before = await contentsOf(folder)
     const inspected = await run('channel', 'inspect', join(folder, 'data'))
-    assert.match(inspected.out, /^4 events are held; the oldest has number 1, the next will have 5\n.*: 1 files\n/)
+    assert.match(inspected.out, /^4 events held; the oldest has number 1, the next will have number 5\n.*: 1 file\n/)
     assert.deepEqual(await run('channel', 'peek', '-n', '2', join(folder, 'checkpoint')), {
       code: 0,
       out: '{"headers":{},"body":"b"}\n{"headers":{},"body":"cccc"}\n',
       err: '',
     })
     const verified = await run('channel', 'verify', join(folder, 'data'))
-    assert.deepEqual(verified, { code: 0, out: '1 files read, 4 events held, 0 damaged records\n', err: '' })
+    assert.deepEqual(verified, { code: 0, out: '1 file read, 4 events held, 0 damaged records\n', err: '' })
     assert.equal(
       (await run('channel', 'export', '--format', 'text', join(folder, 'data'))).out.slice(0, 9),
       'b\ncccc\nd\n',
@@ -122,13 +122,10 @@ describe('flume-ts channel', () => {
       await writeFile(segment, bytes)
       const verified = await run('channel', 'verify', join(folder, 'data'))
       assert.equal(verified.code, 1)
-      assert.match(
-        verified.out,
-        /\.flog: 48 bytes at \d+ are damaged \(events 2 to 2\)\n.* 3 events held, 1 damaged record/,
-      )
+      assert.match(verified.out, /\.flog: 48 bytes at \d+ are damaged \(event 2\)\n.* 3 events held, 1 damaged record/)
       const repaired = await repair(folder)
       assert.equal(repaired.code, 0)
-      assert.match(repaired.out, /kept as .*\.damaged\n1 damaged records were set aside; the rest is whole/)
+      assert.match(repaired.out, /kept as .*\.damaged\n1 damaged record set aside; the rest is whole/)
       const [kept] = (await readdir(join(folder, 'data'))).filter((each) => each.endsWith('.damaged')) as [string]
       assert.ok((await readFile(join(folder, 'data', kept))).includes('xccc'))
       assert.equal((await run('channel', 'verify', join(folder, 'data'))).code, 0)
@@ -144,9 +141,34 @@ describe('flume-ts channel', () => {
     for (const what of ['inspect', 'repair', 'replay']) {
       const { code, err } = await run('channel', what, join(folder, 'data'))
       assert.equal(code, 1)
-      assert.match(err, /in use: another process holds/)
+      assert.match(err, /in use: another process holds .*\(stop the agent that has it, or look at a copy\)/)
     }
     await log.close({ saveIndex: false })
+  })
+
+  it('tells what a crash cut off from room that was made ahead, and from nothing at all', async (t) => {
+    const folder = await channelIn(t)
+    const segment = await segmentOf(folder)
+    await appendFile(segment, Buffer.alloc(5000))
+    for (const what of ['verify', 'repair']) {
+      const { code, out } = await run('channel', what, join(folder, 'data'))
+      assert.equal(code, 0)
+      assert.doesNotMatch(out, /no whole record|unfinished/)
+    }
+    await appendFile(segment, 'FTr1 and no more')
+    const { code, out } = await run('channel', 'verify', join(folder, 'data'))
+    assert.equal(code, 0)
+    assert.match(out, /4 events held, 0 damaged records\n1 file with an unfinished end: after a crash, that is what/)
+    assert.match((await run('channel', 'repair', join(folder, 'data'))).out, /left as it is\nnothing is damaged/)
+  })
+
+  it('says that nothing is held', async (t) => {
+    const folder = await channelIn(t)
+    const log = await openLog(folder)
+    await log.remove(await log.lend(9), () => undefined)
+    await log.close({ saveIndex: false })
+    const { out } = await run('channel', 'inspect', join(folder, 'data'))
+    assert.match(out, /^no events are held, the next will have number 5\n/)
   })
 
   const wrong: readonly (readonly [readonly string[], RegExp])[] = [
@@ -154,6 +176,8 @@ describe('flume-ts channel', () => {
     [['channel', 'look', '/tmp'], /there is no "channel look"/],
     [['channel', 'export', '--format', 'xml', '/tmp'], /the format is json, text or avro/],
     [['channel', 'peek', '-n', 'all', '/tmp'], /-n takes a number of events/],
+    [['channel', 'verify', '/no/such'], /there is no directory \/no\/such/],
+    [['channel', 'repair', '/no/such'], /there is no directory \/no\/such/],
     [['tool', 'other'], /there is no tool "other"/],
     [['tool', 'fcintegritytool', '-l', '/tmp', '-e', 'a.B'], /names a Java class/],
   ]

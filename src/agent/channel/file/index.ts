@@ -373,7 +373,8 @@ export class FileChannel implements Channel {
   }
 
   #tellDamage({ path, offset, bytes, events, isEnd }: Damage): void {
-    const which = events ? `events ${events.from} to ${events.to - 1}` : 'no event is known to have been in them'
+    const range = events && events.to - events.from > 1 ? `events ${events.from} to ${events.to - 1}` : undefined
+    const which = range ?? (events ? `event ${events.from}` : 'no event is known to have been in them')
     const { log } = this.#context
     if (isEnd) {
       log.warn(
