@@ -318,7 +318,7 @@ describe('the batch of a sink or a source and the channel’s transaction (C-21)
   it('a channel that declares no limit has none', async () => {
     const loaded = await loadText(
       agentOf(
-        'c1.type = KafkaChannel\nc1.kafka.bootstrap.servers = k\nr1.type = exec\nr1.command = c\nr1.batchSize = 1000000\n',
+        'c1.type = KafkaChannel\nc1.kafka.bootstrap.servers = k:9092\nr1.type = exec\nr1.command = c\nr1.batchSize = 1000000\n',
       ),
       { components: known },
     )
