@@ -7,7 +7,15 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-export type PeerName = 'flume-1.9' | 'flume-1.11' | 'spark-2.4' | 'spark-3.5' | 'hadoop-3.2' | 'hadoop-3.3'
+export type PeerName =
+  | 'flume-1.9'
+  | 'flume-1.11'
+  | 'flume-1.11-kafka'
+  | 'spark-2.4'
+  | 'spark-3.5'
+  | 'hadoop-3.2'
+  | 'kafka-3.9'
+  | 'hadoop-3.3'
 
 interface Recipe {
   /** `group:artifact:version`. What stands here wins over what these bring along, as Maven's nearest definition does. */
@@ -55,6 +63,20 @@ const recipes: Readonly<Record<PeerName, Recipe>> = {
       'org.slf4j:slf4j-reload4j:1.7.36',
     ],
     programs: ['ConfigOutcomes', 'FileChannelDriver'],
+  },
+  // Apart from the other: Kafka's client brings a good deal along.
+  'flume-1.11-kafka': {
+    artifacts: [
+      `${flume}:flume-ng-node:1.11.0`,
+      `${flume}.flume-ng-sources:flume-kafka-source:1.11.0`,
+      `${flume}.flume-ng-channels:flume-kafka-channel:1.11.0`,
+      `${flume}.flume-ng-sinks:flume-ng-kafka-sink:1.11.0`,
+      'org.slf4j:slf4j-reload4j:1.7.36',
+    ],
+  },
+  'kafka-3.9': {
+    artifacts: ['org.apache.kafka:kafka_2.13:3.9.1', 'org.slf4j:slf4j-reload4j:1.7.36'],
+    programs: ['MiniKafka'],
   },
   'spark-2.4': {
     artifacts: [

@@ -43,7 +43,7 @@ export async function startJava(
 }
 
 export interface FlumeOptions extends ProcessOptions {
-  readonly version?: '1.9' | '1.11'
+  readonly version?: '1.9' | '1.11' | '1.11-kafka'
   /** The agent's name in `properties`; `a1` when left out. */
   readonly agent?: string
   /** The configuration file's text. */

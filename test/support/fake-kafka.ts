@@ -306,6 +306,11 @@ class FakeCluster implements KafkaCluster {
     return new Map([...this.#kafka.topics()].map(([topic, partitions]) => [topic, partitions.length]))
   }
 
+  async createTopic(topic: string, partitions: number): Promise<void> {
+    if (this.#kafka.topics().has(topic)) throw new KafkaError(kafkaCodes.topicAlreadyExists, topic)
+    this.#kafka.createTopic(topic, partitions)
+  }
+
   async leaderOf({ topic, partition }: TopicPartition): Promise<number> {
     this.#kafka.partition(topic, partition)
     return 1

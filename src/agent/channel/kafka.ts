@@ -316,7 +316,7 @@ class KafkaChannel implements Channel {
         if (this.#isStale() && !(await this.#letGo(untilMs, signal))) return []
         if (this.#queuedCount > 0 && !this.#hasMore()) break
         const leftMs = untilMs - clock.monotonic()
-        if (!(await this.#read(max - this.#queuedCount, leftMs, signal)) || leftMs <= 0 || signal?.aborted) break
+        if (!(await this.#read(max - this.#queuedCount, untilMs, signal)) || leftMs <= 0 || signal?.aborted) break
       }
     } finally {
       this.#add('KafkaEventGetTimer', Math.round(clock.monotonic() - startedMs))
@@ -330,11 +330,12 @@ class KafkaChannel implements Channel {
   }
 
   /** Reads once; false when nothing came in time, or the group shares anew. */
-  async #read(most: number, waitMs: number, signal: AbortSignal | undefined): Promise<boolean> {
+  async #read(most: number, untilMs: number, signal: AbortSignal | undefined): Promise<boolean> {
     const consumer = await this.#reader()
     const stop = signal ? AbortSignal.any([signal, this.#stop.signal]) : this.#stop.signal
     try {
-      const polled = await consumer.poll(Math.min(most, readAheadCount), Math.max(0, waitMs), stop)
+      const waitMs = Math.max(0, untilMs - this.#context.clock.monotonic())
+      const polled = await consumer.poll(Math.min(most, readAheadCount), waitMs, stop)
       if (polled.kind === 'rebalance') {
         this.#mustRejoin = true
         return true

@@ -24,6 +24,8 @@ export interface ProducedPart {
   readonly message: string | undefined
   /** The offset of the batch's first record; -1 when unknown. */
   readonly baseOffset: number
+  /** Places in the batch of the records that the broker refused, where it says which. */
+  readonly refused?: readonly number[]
 }
 
 /** The request's body. A partition may stand in it once. */
@@ -67,15 +69,16 @@ export function readProduced(reader: KafkaReader): ProducedPart[] {
       const baseOffset = reader.int64()
       reader.skip(16)
       let message: string | undefined
+      const refused: number[] = []
       for (let errors = reader.compactCount(6, 'record errors'); errors > 0; errors--) {
-        reader.int32()
+        refused.push(reader.int32())
         const own = reader.compactString()
         message ??= own
         reader.taggedFields()
       }
       message = reader.compactString() ?? message
       reader.taggedFields()
-      parts.push({ topic, partition, error, message, baseOffset })
+      parts.push({ topic, partition, error, message, baseOffset, refused })
     }
     reader.taggedFields()
   }

@@ -73,6 +73,8 @@ export interface KafkaCluster {
   partitionCounts(topics: readonly string[], create?: boolean): Promise<ReadonlyMap<string, number>>
   /** Every topic with its count of partitions, the cluster's own left out. */
   everyTopic(): Promise<ReadonlyMap<string, number>>
+  /** Makes a topic; rejects when it is there already. */
+  createTopic(topic: string, partitions: number, configs?: Readonly<Record<string, string>>): Promise<void>
   /** The broker that leads a partition; rejects with `retry` while there is none. */
   leaderOf(partition: TopicPartition): Promise<number>
   /** Forgets what is known of topics and leaders. */

@@ -132,8 +132,8 @@ export class GroupConsumer {
    * polling again then goes on where it was.
    */
   async poll(max: number, waitMs: number, signal?: AbortSignal): Promise<Polled> {
-    if (!this.#joined) await this.join()
     const untilMs = this.#clock.monotonic() + waitMs
+    if (!this.#joined) await this.join()
     for (;;) {
       if (this.#closed || signal?.aborted) return { kind: 'records', slices: [], count: 0 }
       if (this.#topicsChanged() || this.isStale) {

@@ -150,6 +150,26 @@ class LibraryCluster implements KafkaCluster, GroupRequests {
     return new Map(names.flatMap((topic) => this.#countOf(topic)))
   }
 
+  async createTopic(topic: string, partitions: number, configs: Readonly<Record<string, string>> = {}): Promise<void> {
+    const wanted = {
+      name: topic,
+      numPartitions: partitions,
+      // The broker's own default.
+      replicationFactor: -1,
+      assignments: [],
+      configs: Object.entries(configs).map(([name, value]) => ({ name, value })),
+    }
+    const { createTopicsV7 } = this.#library
+    const { topics } = await this.#ask(undefined, 'data', createTopicsV7.api, [
+      [wanted],
+      this.#settings.requestTimeoutMs,
+      false,
+    ])
+    for (const { errorCode, errorMessage } of topics)
+      check(errorCode, `making topic ${topic}`, errorMessage ?? undefined)
+    this.#topics.delete(topic)
+  }
+
   async leaderOf({ topic, partition }: TopicPartition): Promise<number> {
     if (!this.#knows(topic)) await this.#readMetadata([topic], false)
     const leader = this.#topics.get(topic)?.leaders[partition]

@@ -7,10 +7,10 @@ import {
   recordBytesMax,
 } from '../../codec/kafka/record-batch.ts'
 import type { Clock } from '../../core/clock.ts'
-import { asError, FlumeError } from '../../core/error.ts'
+import { asError, FlumeError, RefusedEventsError } from '../../core/error.ts'
 import type { HeaderColumn } from '../../core/event-batch.ts'
 import type { Logger } from '../../monitor/logger.ts'
-import type { KafkaCluster, ProducePart, ProducerIdentity, ProducerStamp } from './cluster.ts'
+import type { KafkaCluster, ProducedPart, ProducePart, ProducerIdentity, ProducerStamp } from './cluster.ts'
 import { isKafkaError, KafkaError, kafkaCodes } from './errors.ts'
 
 export interface ProducerSettings {
@@ -119,18 +119,25 @@ export class KafkaProducer {
 
   // ── Dealing out ────────────────────────────────────────────────────────────────────────────────────────────────
 
-  async #deal({ records, count, topics, partitions }: Outgoing): Promise<Lot[]> {
+  async #deal(outgoing: Outgoing): Promise<Lot[]> {
+    const { records, count, topics, partitions } = outgoing
+    this.#checkSizes(outgoing)
     const lots = new Map<string, Lot & { readonly indices: number[] }>()
     const turn = this.#turn++
     const counts = new Map<string, number>()
     for (const topic of new Set(typeof topics === 'string' ? [topics] : (topics as readonly string[]))) {
       counts.set(topic, await this.#countOf(topic))
     }
+    const refused: number[] = []
     let topic = typeof topics === 'string' ? topics : ''
     let lastLot: (Lot & { readonly indices: number[] }) | undefined
     for (let i = 0; i < count; i++) {
       if (typeof topics !== 'string') topic = topics[i] as string
-      const partition = this.#partitionOf(records, i, partitions?.[i] ?? -1, topic, counts.get(topic) as number, turn)
+      const partition = this.#partitionOf(records, i, partitions?.[i] ?? -1, counts.get(topic) as number, turn)
+      if (partition === undefined) {
+        refused.push(i)
+        continue
+      }
       let lot = lastLot?.topic === topic && lastLot.partition === partition ? lastLot : undefined
       if (!lot) {
         const key = `${topic}-${partition}`
@@ -143,26 +150,40 @@ export class KafkaProducer {
       }
       lot.indices.push(i)
     }
+    const [first] = refused
+    if (first !== undefined) {
+      const where = typeof topics === 'string' ? topics : (topics[first] as string)
+      throw new RefusedEventsError(
+        'INVALID_DATA',
+        `event ${first + 1} of the batch is for partition ${partitions?.[first]}, and topic ${where} has ${counts.get(where)}`,
+        { events: refused },
+      )
+    }
     return [...lots.values()]
   }
 
+  /** Undefined for a partition that is not there. */
   #partitionOf(
     records: OutgoingRecords,
     index: number,
     wanted: number,
-    topic: string,
     count: number,
     turn: number,
-  ): number {
-    if (wanted >= 0) {
-      if (wanted < count) return wanted
-      throw new FlumeError(
-        'INVALID_DATA',
-        `event ${index + 1} of the batch is for partition ${wanted}, and topic ${topic} has ${count}`,
-      )
-    }
+  ): number | undefined {
+    if (wanted >= 0) return wanted < count ? wanted : undefined
     const key = typeof records.keys === 'object' ? records.keys[index] : records.keys
     return key === undefined ? turn % count : partitionOfKey(Buffer.from(key), count)
+  }
+
+  /** The estimate is generous: what is refused here would be refused by Java's client as well, or nearly so. */
+  #checkSizes({ records, count, topics }: Outgoing): void {
+    const { maxRequestBytes } = this.#settings
+    const refused: number[] = []
+    for (let i = 0; i < count; i++) if (recordBytesMax(records, i) > maxRequestBytes) refused.push(i)
+    const [first] = refused
+    if (first === undefined) return
+    const topic = typeof topics === 'string' ? topics : (topics[first] as string)
+    throw this.#tooLarge(refused, recordBytesMax(records, first), topic)
   }
 
   /** A topic that is missing is waited for: the cluster may be making it. */
@@ -197,8 +218,6 @@ export class KafkaProducer {
     for (; end < lot.indices.length; end++) {
       const index = lot.indices[end] as number
       const own = recordBytesMax(records, index)
-      // The estimate is generous: what is refused here would be refused by Java's client as well, or nearly so.
-      if (own > this.#settings.maxRequestBytes) throw this.#tooLarge(index, own, lot.topic)
       if (bytes + own > room && end > lot.sent) break
       bytes += own
     }
@@ -275,6 +294,7 @@ export class KafkaProducer {
         if (answer.error === 0 && answer.baseOffset >= 0)
           chunk.lot.end = Math.max(chunk.lot.end, answer.baseOffset + chunk.indices.length)
         if (answer.error === 0 || answer.error === kafkaCodes.duplicateSequence) return []
+        if (answer.refused && answer.refused.length > 0) return [{ chunk, error: refusal(chunk, answer) }]
         return [{ chunk, error: new KafkaError(answer.error, `${chunk.topic}-${chunk.partition}`, answer.message) }]
       })
     } catch (error) {
@@ -287,7 +307,7 @@ export class KafkaProducer {
     const { indices } = chunk
     if (indices.length === 1) {
       const index = indices[0] as number
-      throw this.#tooLarge(index, recordBytesMax(outgoing.records, index), chunk.topic, error)
+      throw this.#tooLarge([index], recordBytesMax(outgoing.records, index), chunk.topic, error)
     }
     const middle = indices.length >> 1
     for (const half of [indices.slice(0, middle), indices.slice(middle)]) {
@@ -319,15 +339,16 @@ export class KafkaProducer {
     }
   }
 
-  #tooLarge(index: number, bytes: number, topic: string, cause?: Error): FlumeError {
+  #tooLarge(events: readonly number[], bytes: number, topic: string, cause?: Error): RefusedEventsError {
     const limit = cause
       ? `topic ${topic} takes no such record`
       : `max.request.size is ${this.#settings.maxRequestBytes}`
-    return new FlumeError(
+    return new RefusedEventsError(
       'LIMIT',
-      `event ${index + 1} of the batch is too large for Kafka: about ${bytes} bytes, and ${limit}`,
+      `event ${(events[0] as number) + 1} of the batch is too large for Kafka: about ${bytes} bytes, and ${limit}`,
       {
-        hint: 'raise kafka.producer.max.request.size and the max.message.bytes of the topic, or keep such events out with an interceptor',
+        events,
+        hint: 'raise kafka.producer.max.request.size and the max.message.bytes of the topic, or give the sink a dead-letter channel',
         ...(cause ? { cause } : {}),
       },
     )
@@ -362,6 +383,23 @@ export class KafkaProducer {
     }
     await this.#retrying(untilMs, () => this.#cluster.endTransaction(transactionalId, identity, true))
   }
+}
+
+/** The broker said which records it does not take, such as one without a key for a compacted topic. */
+function refusal(
+  { topic, partition, indices }: Chunk,
+  { error, message, refused = [] }: ProducedPart,
+): RefusedEventsError {
+  const events = refused.flatMap((place) => indices[place] ?? []).sort((a, b) => a - b)
+  const cause = new KafkaError(error, `${topic}-${partition}`, message)
+  return new RefusedEventsError(
+    'INVALID_DATA',
+    `event ${(events[0] ?? 0) + 1} of the batch is refused by ${cause.message}`,
+    {
+      events,
+      cause,
+    },
+  )
 }
 
 function isRetriable(error: unknown): error is FlumeError {

@@ -1,6 +1,6 @@
 import { formatLetter } from '../../../codec/date-letters.ts'
 import type { TimeZone } from '../../../codec/time-zone.ts'
-import { type EventBatch, FlumeError, type HeaderColumn } from '../../contract.ts'
+import { type EventBatch, type HeaderColumn, RefusedEventsError } from '../../contract.ts'
 
 type Part =
   | { readonly kind: 'text'; readonly text: string }
@@ -40,55 +40,79 @@ export class TopicPattern {
     this.#zone = zone
   }
 
-  /** One topic for all events, or one each. Rejects INVALID_DATA for a name that Kafka does not take. */
+  /** One topic for all events, or one each. Rejects INVALID_DATA, naming the events, for names that Kafka does not take. */
   topics(batch: EventBatch): HeaderColumn {
     const own = this.#header === undefined ? undefined : batch.headers.get(this.#header)
-    if (typeof own === 'string') return checked(own, 0)
-    const isFixed = this.#parts.every(({ kind, ...part }) => {
-      if (kind === 'letter') return false
-      return kind === 'text' || typeof (batch.headers.get((part as { name: string }).name) ?? '') === 'string'
-    })
-    const shared = isFixed ? this.#expand(batch, 0) : undefined
-    if (shared !== undefined && own === undefined) return checked(shared, 0)
-    const known = new Map<string, string>()
-    return Array.from({ length: batch.count }, (_, index) => {
+    const shared = typeof own === 'string' ? own : this.#isFixed(batch) ? this.#expand(batch, 0) : undefined
+    if (shared !== undefined && typeof own !== 'object') {
+      if (!isTopic(shared))
+        throw refusal(
+          Array.from({ length: batch.count }, (_, index) => index),
+          shared,
+        )
+      return shared
+    }
+    const known = new Map<string | undefined, boolean>()
+    const refused: number[] = []
+    const names = Array.from({ length: batch.count }, (_, index) => {
       const name = own?.[index] ?? shared ?? this.#expand(batch, index)
-      const seen = known.get(name)
-      if (seen !== undefined) return seen
-      known.set(name, checked(name, index))
+      let isGood = known.get(name)
+      if (isGood === undefined) {
+        isGood = name !== undefined && isTopic(name)
+        known.set(name, isGood)
+      }
+      if (!isGood) refused.push(index)
       return name
+    })
+    const [first] = refused
+    if (first !== undefined) throw refusal(refused, names[first])
+    return names
+  }
+
+  #isFixed(batch: EventBatch): boolean {
+    return this.#parts.every((part) => {
+      if (part.kind === 'letter') return false
+      return part.kind === 'text' || typeof (batch.headers.get(part.name) ?? '') === 'string'
     })
   }
 
-  #expand(batch: EventBatch, index: number): string {
+  /** The pattern's name for one event; undefined when it needs a time that the event has not. */
+  #expand(batch: EventBatch, index: number): string | undefined {
     let out = ''
     for (const part of this.#parts) {
       if (part.kind === 'text') out += part.text
       // Flume: a header that is not there is the empty text.
       else if (part.kind === 'header') out += batch.headerAt(part.name, index) ?? ''
-      else out += this.#time(part.letter, batch, index)
+      else {
+        const time = this.#time(part.letter, batch.headerAt('timestamp', index))
+        if (time === undefined) return undefined
+        out += time
+      }
     }
     return out
   }
 
-  #time(letter: string, batch: EventBatch, index: number): string {
-    const text = batch.headerAt('timestamp', index)
-    if (letter === 't' && text !== undefined) return text
+  #time(letter: string, text: string | undefined): string | undefined {
     const timeMs = text !== undefined && /^[+-]?\d{1,16}$/.test(text) ? Number(text) : Number.NaN
-    if (Math.abs(timeMs) <= 8.64e15 - 172_800_000) return formatLetter(letter, timeMs, this.#zone)
-    const found = text === undefined ? 'has no timestamp header' : `has the timestamp header ${JSON.stringify(text)}`
-    throw new FlumeError('INVALID_DATA', `kafka.topic uses %${letter}, but event ${index + 1} of the batch ${found}`, {
-      hint: 'add a timestamp interceptor to the source',
-    })
+    if (!(Math.abs(timeMs) <= 8.64e15 - 172_800_000)) return undefined
+    return letter === 't' ? text : formatLetter(letter, timeMs, this.#zone)
   }
 }
 
-function checked(name: string, index: number): string {
-  if (isTopic(name)) return name
-  throw new FlumeError(
+function refusal(events: readonly number[], name: string | undefined): RefusedEventsError {
+  const first = (events[0] as number) + 1
+  if (name === undefined) {
+    return new RefusedEventsError(
+      'INVALID_DATA',
+      `kafka.topic needs a time, but event ${first} of the batch has no timestamp header in milliseconds`,
+      { events, hint: 'add a timestamp interceptor to the source' },
+    )
+  }
+  return new RefusedEventsError(
     'INVALID_DATA',
-    `event ${index + 1} of the batch is for topic ${JSON.stringify(name.slice(0, 300))}, a name that Kafka does not take`,
+    `event ${first} of the batch is for topic ${JSON.stringify(name.slice(0, 300))}, a name that Kafka does not take`,
     {
+      events,
       hint: 'letters, digits, dots, dashes and underscores, 249 at most; see kafka.topic, topicHeader and allowTopicOverride',
     },
   )
