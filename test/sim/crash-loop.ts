@@ -6,17 +6,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Clock, systemClock } from '../../src/core/clock.ts'
-import { EventBatch } from '../../src/core/event-batch.ts'
-import { type Random, seededRandom } from '../../src/core/random.ts'
-import { FlumeClient } from '../../src/net/avro-rpc/flume-client.ts'
+import type { EventBatch } from '../../src/core/event-batch.ts'
+import { seededRandom } from '../../src/core/random.ts'
 import { flumeService } from '../../src/net/avro-rpc/flume-service.ts'
 import { freePort } from '../support/free-port.ts'
 import { listenRpc } from '../support/rpc.ts'
 import { RunningProcess } from '../support/running-process.ts'
+import { sendNumbers } from './numbered-sender.ts'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 const clock: Clock = systemClock
-const sendCount = 20
 const drainTimeoutMs = 120_000
 
 export interface CrashResult {
@@ -98,7 +97,7 @@ export async function crashLoop(kills: number, seed: number, say: (line: string)
   let sending: Promise<void> | undefined
   let agent: RunningProcess | undefined
   try {
-    sending = send(port, ledger, random, stop.signal)
+    sending = sendNumbers(port, ledger, random, stop.signal)
     for (let kill = 1; kill <= kills && !failure; kill++) {
       agent = start(conf)
       const before = ledger.acknowledged
@@ -140,29 +139,6 @@ async function aMoment(agent: RunningProcess): Promise<void> {
   })
   await clock.sleep(5)
   if (ended) throw new Error(`the agent ended by itself\n${agent.stderr.slice(-3000)}`)
-}
-
-/** Batches of rising numbers; each is sent until it is acknowledged. */
-async function send(port: number, ledger: Ledger, random: Random, signal: AbortSignal): Promise<void> {
-  let client: FlumeClient | undefined
-  while (!signal.aborted) {
-    const first = ledger.acknowledged
-    const numbers = Array.from({ length: sendCount }, (_, i) => first + i)
-    const batch = EventBatch.of(numbers.map((number) => ({ body: `${number} ${'x'.repeat(random() * 300)}` })))
-    ledger.sending(numbers)
-    for (let isKept = false; !isKept; ) {
-      try {
-        client ??= await FlumeClient.connect({ host: '127.0.0.1', port, clock })
-        isKept = (await client.appendBatch(batch)) === 'OK'
-      } catch {
-        await client?.close()
-        client = undefined
-        await clock.sleep(10)
-      }
-    }
-    ledger.acknowledge(sendCount)
-  }
-  await client?.close()
 }
 
 function configuration(folder: string, port: number, collectorPort: number): string {
