@@ -14,8 +14,9 @@ export type PeerName =
   | 'spark-2.4'
   | 'spark-3.5'
   | 'hadoop-3.2'
-  | 'kafka-3.9'
   | 'hadoop-3.3'
+  | 'hadoop-3.3-cluster'
+  | 'kafka-3.9'
 
 interface Recipe {
   /** `group:artifact:version`. What stands here wins over what these bring along, as Maven's nearest definition does. */
@@ -97,6 +98,15 @@ const recipes: Readonly<Record<PeerName, Recipe>> = {
   'hadoop-3.2': {
     // The annotations and activation packages left the JDK with Java 11.
     artifacts: ['org.apache.hadoop:hadoop-minicluster:3.2.1', 'com.sun.activation:javax.activation:1.2.0'],
+    programs: ['MiniHdfs'],
+  },
+  'hadoop-3.3-cluster': {
+    // Its mini cluster is built with Mockito, and does not bring it along.
+    artifacts: [
+      'org.apache.hadoop:hadoop-minicluster:3.3.6',
+      'com.sun.activation:javax.activation:1.2.0',
+      'org.mockito:mockito-core:2.28.2',
+    ],
     programs: ['MiniHdfs'],
   },
   // Its Snappy and LZ4 need no native library, unlike those of 3.2.

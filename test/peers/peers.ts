@@ -184,74 +184,124 @@ export interface Hdfs {
   /** `hdfs://localhost:PORT`. */
   readonly uri: string
   readonly rpcPort: number
+  /** Of all name nodes. */
+  readonly rpcPorts: readonly number[]
   /** `http://localhost:PORT`, where the name node speaks WebHDFS. */
   readonly httpUri: string
   readonly httpPort: number
   /** Runs `hdfs dfs ARGS` (Hadoop's FsShell) and resolves to its standard output; rejects when it fails. */
   shell(...args: readonly string[]): Promise<string>
   /**
-   * Makes a folder for `HADOOP_CONF_DIR` in which `hdfs://AUTHORITY` (such as `namenode:8020`) is this HDFS, natively
-   * and over WebHDFS; removed when the HDFS stops.
+   * Makes a folder for `HADOOP_CONF_DIR` in which `hdfs://AUTHORITY` (such as `namenode:8020`, or the name of a service of
+   * two name nodes) is this HDFS, natively and over WebHDFS; removed when the HDFS stops.
    */
   configurationFor(authority: string): Promise<string>
-  /** Adds a data node in a process of its own, which can be killed and halted. */
-  startDataNode(): Promise<RunningProcess>
+  /** Adds a data node in a process of its own, which can be killed and halted; in `folder` one goes on that was there. */
+  startDataNode(folder?: string): Promise<RunningProcess>
   /** Stops the name node and starts it again on its port; resolves when it serves, safe mode aside. */
   restartNameNode(): Promise<void>
+  /** Has the name node do something; `MiniHdfs.java` says what there is. */
+  command(line: string): Promise<void>
 }
+
+/** Versions of Hadoop that there are mini clusters of. */
+export const hadoopVersions = ['3.2.1', '3.3.6'] as const
+export type HadoopVersion = (typeof hadoopVersions)[number]
 
 export interface HdfsOptions {
+  readonly version?: HadoopVersion
   /** Data nodes in the name node's process. */
   readonly dataNodes?: number
+  /** 2: one is active, the other stands by. */
+  readonly nameNodes?: 1 | 2
+  /** Hadoop's own, such as `dfs.encrypt.data.transfer`. */
+  readonly configuration?: Readonly<Record<string, string>>
 }
 
-/** Starts an HDFS 3.2.1 (name node and data nodes in one process) and resolves once it serves. */
-export async function startHdfs({ dataNodes = 1 }: HdfsOptions = {}): Promise<Hdfs> {
+const clusters: Readonly<Record<HadoopVersion, PeerName>> = { '3.2.1': 'hadoop-3.2', '3.3.6': 'hadoop-3.3-cluster' }
+
+/** Starts an HDFS (3.2.1 unless told; name nodes and data nodes in one process) and resolves once it serves. */
+export async function startHdfs({
+  version = '3.2.1',
+  dataNodes = 1,
+  nameNodes = 1,
+  configuration = {},
+}: HdfsOptions = {}): Promise<Hdfs> {
+  const peer = clusters[version]
   const folder = await mkdtemp(join(tmpdir(), 'flume-ts-peer-'))
-  const hdfs = await startJava('hadoop-3.2', 'MiniHdfs', [join(folder, 'dfs'), String(dataNodes)], {
-    cwd: folder,
-  })
+  const settings = Object.entries(configuration).map(([key, value]) => `${key}=${value}`)
+  const args = [join(folder, 'dfs'), String(dataNodes), String(nameNodes), ...settings]
+  const hdfs = await startJava(peer, 'MiniHdfs', args, { cwd: folder })
   hdfs.afterwards(() => rm(folder, { recursive: true, force: true }))
   const ready = await awaitOrStop(hdfs, /^READY (\S+) (\S+) (\d+)$/m)
-  const uri = (ready[1] as string).replace(/\/$/, '')
+  const uris = (ready[1] as string).split(',').map((uri) => new URL(uri.replace(/^hdfs/, 'http')))
+  const uri = (ready[1] as string).split(',')[0]?.replace(/\/$/, '') as string
   const httpUri = ready[2] as string
+  const rpcPorts = uris.map(({ port }) => Number(port))
+  const service = async (authority: string): Promise<string> => {
+    const conf = join(folder, `conf-${authority.replace(/[^\w.-]/g, '_')}`)
+    await mkdir(conf, { recursive: true })
+    await writeFile(join(conf, 'core-site.xml'), site({ 'fs.defaultFS': `hdfs://${authority}` }))
+    const one = {
+      'dfs.namenode.rpc-address': uris[0]?.host as string,
+      'dfs.namenode.http-address': new URL(httpUri).host,
+      'dfs.webhdfs.enabled': 'true',
+    }
+    const names = uris.map((_, index) => `nn${index}`)
+    const several = {
+      'dfs.nameservices': authority,
+      [`dfs.ha.namenodes.${authority}`]: names.join(','),
+      ...Object.fromEntries(
+        uris.map(({ host }, index) => [`dfs.namenode.rpc-address.${authority}.${names[index]}`, host]),
+      ),
+      [`dfs.client.failover.proxy.provider.${authority}`]:
+        'org.apache.hadoop.hdfs.server.namenode.ha.ConfiguredFailoverProxyProvider',
+    }
+    await writeFile(join(conf, 'hdfs-site.xml'), site(nameNodes === 1 ? one : several))
+    return conf
+  }
   return {
     process: hdfs,
     uri,
-    rpcPort: Number(new URL(uri.replace(/^hdfs/, 'http')).port),
+    rpcPort: rpcPorts[0] as number,
+    rpcPorts,
     httpUri,
     httpPort: Number(new URL(httpUri).port),
     shell: async (...args) => {
-      const shell = await startJava('hadoop-3.2', 'org.apache.hadoop.fs.FsShell', ['-fs', uri, ...args], {
-        cwd: folder,
-      })
+      // Where there are two name nodes, Hadoop's client finds the active one by its own configuration.
+      const options =
+        nameNodes === 1 ? ['-fs', uri] : ['-conf', join(await service('ha'), 'hdfs-site.xml'), '-fs', 'hdfs://ha']
+      const shell = await startJava(peer, 'org.apache.hadoop.fs.FsShell', [...options, ...args], { cwd: folder })
       const code = await shell.exited
       await shell.stop()
       if (code !== 0) throw new Error(`hdfs dfs ${args.join(' ')} ended with ${code}\n${shell.stderr.slice(-2_000)}`)
       return shell.stdout
     },
-    configurationFor: async (authority) => {
-      const conf = join(folder, `conf-${authority.replace(/[^\w.-]/g, '_')}`)
-      await mkdir(conf, { recursive: true })
-      await writeFile(join(conf, 'core-site.xml'), site({ 'fs.defaultFS': `hdfs://${authority}` }))
-      await writeFile(
-        join(conf, 'hdfs-site.xml'),
-        site({
-          'dfs.namenode.rpc-address': new URL(uri.replace(/^hdfs/, 'http')).host,
-          'dfs.namenode.http-address': new URL(httpUri).host,
-          'dfs.webhdfs.enabled': 'true',
-        }),
+    configurationFor: service,
+    startDataNode: async (data) => {
+      const node = await startJava(
+        peer,
+        'MiniHdfs',
+        ['datanode', data ?? (await mkdtemp(join(folder, 'data-'))), uri],
+        {
+          cwd: folder,
+        },
       )
-      return conf
-    },
-    startDataNode: async () => {
-      const data = await mkdtemp(join(folder, 'data-'))
-      const node = await startJava('hadoop-3.2', 'MiniHdfs', ['datanode', data, uri], { cwd: folder })
       await awaitOrStop(node, /^READY (\d+)$/m)
       return node
     },
     restartNameNode: () => tell(Number(ready[3]), 'restart-namenode'),
+    command: (line) => tell(Number(ready[3]), line),
   }
+}
+
+/** The door of a name node that wants Kerberos tickets; resolves to the process and its port. */
+export async function startSecuredNameNode(
+  version: HadoopVersion,
+): Promise<{ readonly process: RunningProcess; readonly port: number }> {
+  const door = await startJava(clusters[version], 'MiniHdfs', ['kerberos'])
+  const [, port] = await awaitOrStop(door, /^READY (\d+)$/m)
+  return { process: door, port: Number(port) }
 }
 
 /** Sends a line to a control port; resolves when it was answered. */

@@ -10,7 +10,16 @@ import { RunningProcess } from '../support/running-process.ts'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 const clock: Clock = systemClock
-const sendCount = 20
+/** Events of one request. */
+export const sendCount = 20
+
+/** What is told of the sending. */
+export interface SenderLedger {
+  /** Events that were acknowledged, and the number of the next one. */
+  readonly acknowledged: number
+  sending(numbers: readonly number[]): void
+  acknowledge(count: number): void
+}
 
 /** What the collector has seen, and what may come twice. */
 export class Ledger {
@@ -74,7 +83,7 @@ export async function aMoment(agent: RunningProcess): Promise<void> {
 }
 
 /** Batches of rising numbers; each is sent until it is acknowledged. */
-export async function send(port: number, ledger: Ledger, random: Random, signal: AbortSignal): Promise<void> {
+export async function send(port: number, ledger: SenderLedger, random: Random, signal: AbortSignal): Promise<void> {
   let client: FlumeClient | undefined
   while (!signal.aborted) {
     const first = ledger.acknowledged

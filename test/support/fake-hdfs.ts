@@ -60,10 +60,10 @@ class Refusal extends Error {
 const refuse = {
   missing: (path: string) => new Refusal('java.io.FileNotFoundException', `File does not exist: ${path}`),
   exists: (path: string) => new Refusal('org.apache.hadoop.fs.FileAlreadyExistsException', `${path} already exists`),
-  leased: (path: string) =>
+  leased: (path: string, client: string, owner: string) =>
     new Refusal(
       'org.apache.hadoop.hdfs.protocol.AlreadyBeingCreatedException',
-      `${path} is currently owned by another`,
+      `Failed to APPEND_FILE ${path} for ${client} on 127.0.0.1 because this file lease is currently owned by ${owner} on 127.0.0.1`,
     ),
   broken: (message: string) => new Refusal('java.io.IOException', message),
 }
@@ -146,6 +146,11 @@ export class FakeHdfs {
 
   nodeAt(port: number): FakeDataNode | undefined {
     return this.#nodes.find((node) => node.port === port)
+  }
+
+  /** Makes another the writer of an open file. */
+  giveTo(path: string, writer: string): void {
+    this.#file(path).openBy = writer
   }
 
   /** Takes every file from its writer, as the name node does when a lease has run out. */
@@ -272,7 +277,7 @@ export class FakeHdfs {
       }
       case 'append': {
         const file = this.#file(path)
-        if (file.openBy !== undefined && file.openBy !== 'nobody') throw refuse.leased(path)
+        if (file.openBy !== undefined && file.openBy !== 'nobody') throw refuse.leased(path, text(f, 2), file.openBy)
         if (file.openBy === 'nobody') this.#recover(file)
         file.openBy = text(f, 2)
         const last = file.blocks.at(-1)
@@ -345,7 +350,7 @@ export class FakeHdfs {
       }
       case 'truncate': {
         const file = this.#file(path)
-        if (file.openBy !== undefined) throw refuse.leased(path)
+        if (file.openBy !== undefined) throw refuse.leased(path, text(f, 3), file.openBy)
         this.#truncate(file, number(f, 2))
         out.bool(1, true)
         return

@@ -46,7 +46,7 @@ export interface FileSystem {
   resume(path: string, bytes: readonly Uint8Array[], lengthBytes: number): Promise<OpenFile>
   /**
    * Closes a file whose writer has gone. False: not yet, ask again; a silent writer is taken for dead after a minute, at once
-   * with `force`. Rejects `missing`.
+   * when it was a process of this machine that has ended, or with `force`. Rejects `missing`.
    */
   recover(path: string, options?: { readonly force?: boolean }): Promise<boolean>
   /** Cuts a file. False: under way, ask again (HDFS recovers the last block). Rejects when the file is shorter. */

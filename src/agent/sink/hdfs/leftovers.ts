@@ -29,7 +29,9 @@ export type Ending = 'newline' | 'any' | HadoopCodec
 const foldersMax = 10_000
 /** A writer that is silent for a minute is dead; its file is asked for somewhat longer. */
 const patienceMs = 120_000
-const pauseMs = 2000
+/** The block of a writer that is known to be dead is recovered within a second or two. */
+const pauseMinMs = 250
+const pauseMaxMs = 2000
 /** How far from its end a file is searched for the end of its last whole batch. */
 const tailBytes = 8 * 1024 * 1024
 /** A file's beginning, a container's schema included. */
@@ -124,7 +126,7 @@ export class Leftovers {
 
   async #until(act: () => Promise<boolean>, signal: AbortSignal): Promise<boolean> {
     const untilMs = this.#clock.monotonic() + patienceMs
-    while (!(await act())) {
+    for (let pauseMs = pauseMinMs; !(await act()); pauseMs = Math.min(2 * pauseMs, pauseMaxMs)) {
       if (this.#clock.monotonic() > untilMs) return false
       await this.#clock.sleep(pauseMs, signal)
     }

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import type { Checksum } from '../../../codec/hdfs/data-transfer.ts'
 import type { HdfsFileStatus, ServerDefaults } from '../../../codec/hdfs/messages.ts'
 import type { Clock, Timer } from '../../../core/clock.ts'
@@ -18,6 +17,7 @@ import { NameNode } from './name-node.ts'
 import { NameNodeRpc } from './name-node-rpc.ts'
 import { ExcludedNodes, OutputStream, type StreamSettings } from './output-stream.ts'
 import type { RpcAddress } from './rpc-connection.ts'
+import { hasEnded, newWriterName, writerNamedIn } from './writer-name.ts'
 
 export interface NativeHdfsOptions {
   /** In the order they are tried. */
@@ -60,7 +60,7 @@ export class NativeHdfs implements FileSystem {
   readonly #options: NativeHdfsOptions
   readonly #rpc: NameNodeRpc
   readonly #nameNode: NameNode
-  readonly #clientName = `flume-ts_${randomBytes(8).toString('hex')}`
+  readonly #clientName = newWriterName()
   readonly #excluded: ExcludedNodes
   readonly #open = new Set<NativeFile>()
   #renewal: Timer | undefined
@@ -129,8 +129,9 @@ export class NativeHdfs implements FileSystem {
   }
 
   /**
-   * Ends the writing of a file whose writer is gone; false while that is under way, or the writer may live (it is taken for
-   * dead after a minute of silence). `force` takes the file from a live writer too.
+   * Ends the writing of a file whose writer is gone; false while that is under way, or the writer may live: it is taken for
+   * dead after a minute of silence, and at once when it was a process of this machine that has ended. `force` takes the
+   * file from a live writer too.
    */
   async recover(path: string, { force = false } = {}): Promise<boolean> {
     const where = normalizePath(path)
@@ -145,8 +146,9 @@ export class NativeHdfs implements FileSystem {
       await stream.close()
       return true
     } catch (error) {
-      if (reasonOf(error) === 'leased') return false
-      throw error
+      if (reasonOf(error) !== 'leased') throw error
+      const writer = writerNamedIn((error as FileSystemError).message)
+      return writer !== undefined && hasEnded(writer) ? this.#nameNode.recoverLease(where) : false
     }
   }
 

@@ -4,6 +4,7 @@ import type { Sink } from '../../../../src/agent/contract.ts'
 import { systemClock } from '../../../../src/core/clock.ts'
 import { EventBatch } from '../../../../src/core/event-batch.ts'
 import { bodies } from '../../../support/batches.ts'
+import { endedWriter } from '../../../support/ended-writer.ts'
 import { FakeHdfs } from '../../../support/fake-hdfs.ts'
 import { hdfsSink } from '../../../support/hdfs-sink.ts'
 import { until } from '../../../support/until.ts'
@@ -62,6 +63,19 @@ describe('a sink that starts after one that was killed', () => {
     await next.stop?.()
     await live.stop?.()
     assert.equal(fake.contentOf(names(folder)[0] ?? ''), 'one\ntwo\n')
+  })
+
+  it('closes at once the files of a process of this machine that has ended, whose lease goes on', async () => {
+    const folder = fresh()
+    const killed = await sinkIn(folder)
+    await killed.write(bodies('one'))
+    const ended = await endedWriter()
+    fake.giveTo(names(folder)[0] ?? '', ended)
+    const next = await sinkIn(folder)
+    await next.start?.()
+    await until(() => names(folder).every((path) => !path.endsWith('.tmp')))
+    assert.equal(fake.contentOf(names(folder)[0] ?? ''), 'one\n')
+    await next.stop?.()
   })
 
   it('cuts off the part of a batch that had arrived', async () => {
