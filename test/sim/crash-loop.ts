@@ -1,10 +1,12 @@
-// Kills a real agent again and again: `npm run crash [-- KILLS [SEED]]`. A sender with numbered events → avro source →
-// file channel → avro sink → a collector that looks at every number.
+// Kills a real agent again and again: `npm run crash [-- KILLS [SEED] [--flow NAME] [--target URL] [--brokers HOST:PORT]]`. The flow `avro`:
+// a sender with numbered events → avro source → file channel → avro sink → a collector that looks at every number. The others
+// (`spooldir-hdfs`, `taildir-avro`, and `taildir-kafka`, which needs a cluster) are in crash-flows.ts.
 import assert from 'node:assert/strict'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
 import { type Clock, systemClock } from '../../src/core/clock.ts'
 import type { EventBatch } from '../../src/core/event-batch.ts'
 import { seededRandom } from '../../src/core/random.ts'
@@ -12,6 +14,7 @@ import { flumeService } from '../../src/net/avro-rpc/flume-service.ts'
 import { freePort } from '../support/free-port.ts'
 import { listenRpc } from '../support/rpc.ts'
 import type { RunningProcess } from '../support/running-process.ts'
+import { crashFlow, type MakeFlow, spooldirHdfs, taildirAvro, taildirKafka } from './crash-flows.ts'
 import { aMoment, configuration, Ledger, send, startAgent } from './numbered-flow.ts'
 
 const clock: Clock = systemClock
@@ -87,10 +90,32 @@ export async function crashLoop(kills: number, seed: number, say: (line: string)
   }
 }
 
+/** Rejects with what can be asked for. */
+function flowNamed(name: string, target: string | undefined, brokers: string | undefined): MakeFlow {
+  if (name === 'spooldir-hdfs') return spooldirHdfs(target)
+  if (name === 'taildir-avro') return taildirAvro
+  if (name === 'taildir-kafka' && brokers) return taildirKafka(brokers)
+  if (name === 'taildir-kafka') throw new Error('--flow taildir-kafka needs --brokers HOST:PORT')
+  throw new Error(`there is no flow ${name}: avro, spooldir-hdfs, taildir-avro, taildir-kafka`)
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [kills = '200', seed = '1'] = process.argv.slice(2)
-  const result = await crashLoop(Number(kills), Number(seed), (line) => console.error(line))
-  console.log(
-    `${result.kills} kills: ${result.acknowledged} events acknowledged, none lost, order kept; ${result.delivered} delivered, ${result.doubles} of them twice, all of those under way at a kill`,
-  )
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { flow: { type: 'string', default: 'avro' }, target: { type: 'string' }, brokers: { type: 'string' } },
+  })
+  const [kills = '200', seed = '1'] = positionals
+  const say = (line: string): void => console.error(line)
+  if (values.flow === 'avro') {
+    const result = await crashLoop(Number(kills), Number(seed), say)
+    console.log(
+      `${result.kills} kills: ${result.acknowledged} events acknowledged, none lost, order kept; ${result.delivered} delivered, ${result.doubles} of them twice, all of those under way at a kill`,
+    )
+  } else {
+    const flow = flowNamed(values.flow, values.target, values.brokers)
+    const { written, arrived, doubles, orphans, left } = await crashFlow(flow, Number(kills), Number(seed), say)
+    console.log(
+      `${values.flow}: ${kills} kills: ${written} lines written, none lost; ${arrived} arrived, ${doubles} of them twice; up to ${orphans} files were left open by kills, ${left} of them keep their in-use name`,
+    )
+  }
 }

@@ -78,6 +78,12 @@ const knownTypes: readonly KnownType[] = [
     ways: [{ needs: ['channel', 'file'], say: 'use the file channel, which is durable as well, and faster' }],
   },
   {
+    kind: 'channel',
+    name: /PseudoTxnMemoryChannel$/i,
+    why: 'it has no transactions and was made for tests',
+    ways: [{ needs: ['channel', 'memory'], say: 'use the memory channel' }],
+  },
+  {
     kind: 'config filter',
     name: /^hadoop$|\.HadoopCredentialStoreConfigFilter$/i,
     why: "Hadoop's credential store needs a Java client",
@@ -101,7 +107,7 @@ const knownTypes: readonly KnownType[] = [
 const flumeTypes: Readonly<Partial<Record<ComponentKind, RegExp>>> = {
   source:
     /^(avro|thrift|exec|spooldir|taildir|netcat|netcatudp|seq|syslogtcp|multiport_syslogtcp|syslogudp|http)$|\.(Avro|Thrift|Exec|SpoolDirectory|Taildir|Netcat|NetcatUdp|SequenceGenerator|SyslogTcp|MultiportSyslogTCP|SyslogUDP|HTTP|Kafka|Stress)Source$/i,
-  channel: /^(memory|file|spillablememory)$|\.(Memory|File|SpillableMemory|Kafka|PseudoTxnMemory)Channel$/i,
+  channel: /^(memory|file|spillablememory)$|\.(Memory|File|SpillableMemory|Kafka)Channel$/i,
   sink: /^(null|logger|file_roll|avro|thrift|hdfs|http)$|\.(Null|Logger|RollingFile|Avro|Thrift|HDFSEvent|Http|Kafka|Spark)Sink$/i,
   selector: /^(replicating|multiplexing|load_balancing)$|\.(Replicating|Multiplexing|LoadBalancing)ChannelSelector$/i,
   interceptor:

@@ -109,7 +109,7 @@ test('compression on one side only ends the connection with an error (S-03)', ()
     { deflateLevel: 6 },
   ))
 
-test('open connections are counted at every moment', () =>
+test('open connections are counted at every moment, not once a minute (S-05)', () =>
   exchange(async (client, { context }) => {
     await client.appendBatch(batch)
     assert.equal(context.counters.openConnections, 1)
