@@ -76,6 +76,8 @@ export async function crashLoop(kills: number, seed: number, say: (line: string)
     await sending
     isSlow = false
     const untilMs = clock.monotonic() + drainTimeoutMs
+    // It may have nothing left to do, and a signal before it runs would end it as a kill does.
+    await agent.waitFor(/agent a1 runs/)
     while (ledger.missing > 0 && !failure && clock.monotonic() < untilMs) await aMoment(agent)
     if (failure) throw failure
     assert.equal(ledger.missing, 0, `${ledger.missing} acknowledged events are lost`)
