@@ -128,17 +128,20 @@ export class KafkaWriter {
   }
 
   int8(value: number): this {
-    this.#bytes.writeInt8(value, this.#reserve(1))
+    const at = this.#reserve(1)
+    this.#bytes.writeInt8(value, at)
     return this
   }
 
   int16(value: number): this {
-    this.#bytes.writeInt16BE(value, this.#reserve(2))
+    const at = this.#reserve(2)
+    this.#bytes.writeInt16BE(value, at)
     return this
   }
 
   int32(value: number): this {
-    this.#bytes.writeInt32BE(value, this.#reserve(4))
+    const at = this.#reserve(4)
+    this.#bytes.writeInt32BE(value, at)
     return this
   }
 
