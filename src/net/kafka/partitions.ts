@@ -1,4 +1,4 @@
-import { FlumeError } from '../../core/error.ts'
+import { RefusedEventsError } from '../../core/error.ts'
 import type { EventBatch } from '../../core/event-batch.ts'
 
 /**
@@ -19,9 +19,10 @@ export function partitionsOf(
     if (value === undefined) continue
     if (!/^\+?\d{1,9}$/.test(value)) {
       const shown = JSON.stringify(value.slice(0, 100))
-      throw new FlumeError(
+      throw new RefusedEventsError(
         'INVALID_DATA',
         `Non integer partition id specified: header ${header} of event ${i + 1} of the batch is ${shown}`,
+        { events: [i] },
       )
     }
     partitions[i] = Number(value)

@@ -7,7 +7,7 @@ import {
   recordBytesMax,
 } from '../../codec/kafka/record-batch.ts'
 import type { Clock } from '../../core/clock.ts'
-import { asError, FlumeError } from '../../core/error.ts'
+import { asError, FlumeError, RefusedEventsError } from '../../core/error.ts'
 import type { HeaderColumn } from '../../core/event-batch.ts'
 import type { Logger } from '../../monitor/logger.ts'
 import type { KafkaCluster, ProducePart, ProducerIdentity, ProducerStamp } from './cluster.ts'
@@ -156,9 +156,10 @@ export class KafkaProducer {
   ): number {
     if (wanted >= 0) {
       if (wanted < count) return wanted
-      throw new FlumeError(
+      throw new RefusedEventsError(
         'INVALID_DATA',
         `event ${index + 1} of the batch is for partition ${wanted}, and topic ${topic} has ${count}`,
+        { events: [index] },
       )
     }
     const key = typeof records.keys === 'object' ? records.keys[index] : records.keys
@@ -323,10 +324,11 @@ export class KafkaProducer {
     const limit = cause
       ? `topic ${topic} takes no such record`
       : `max.request.size is ${this.#settings.maxRequestBytes}`
-    return new FlumeError(
+    return new RefusedEventsError(
       'LIMIT',
       `event ${index + 1} of the batch is too large for Kafka: about ${bytes} bytes, and ${limit}`,
       {
+        events: [index],
         hint: 'raise kafka.producer.max.request.size and the max.message.bytes of the topic, or keep such events out with an interceptor',
         ...(cause ? { cause } : {}),
       },

@@ -1,6 +1,6 @@
 import { formatLetter } from '../../../codec/date-letters.ts'
 import type { TimeZone } from '../../../codec/time-zone.ts'
-import { type EventBatch, FlumeError, type HeaderColumn } from '../../contract.ts'
+import { type EventBatch, type HeaderColumn, RefusedEventsError } from '../../contract.ts'
 
 type Part =
   | { readonly kind: 'text'; readonly text: string }
@@ -77,18 +77,24 @@ export class TopicPattern {
     const timeMs = text !== undefined && /^[+-]?\d{1,16}$/.test(text) ? Number(text) : Number.NaN
     if (Math.abs(timeMs) <= 8.64e15 - 172_800_000) return formatLetter(letter, timeMs, this.#zone)
     const found = text === undefined ? 'has no timestamp header' : `has the timestamp header ${JSON.stringify(text)}`
-    throw new FlumeError('INVALID_DATA', `kafka.topic uses %${letter}, but event ${index + 1} of the batch ${found}`, {
-      hint: 'add a timestamp interceptor to the source',
-    })
+    throw new RefusedEventsError(
+      'INVALID_DATA',
+      `kafka.topic uses %${letter}, but event ${index + 1} of the batch ${found}`,
+      {
+        events: [index],
+        hint: 'add a timestamp interceptor to the source',
+      },
+    )
   }
 }
 
 function checked(name: string, index: number): string {
   if (isTopic(name)) return name
-  throw new FlumeError(
+  throw new RefusedEventsError(
     'INVALID_DATA',
     `event ${index + 1} of the batch is for topic ${JSON.stringify(name.slice(0, 300))}, a name that Kafka does not take`,
     {
+      events: [index],
       hint: 'letters, digits, dots, dashes and underscores, 249 at most; see kafka.topic, topicHeader and allowTopicOverride',
     },
   )
