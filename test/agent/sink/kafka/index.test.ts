@@ -3,7 +3,7 @@ import { type TestContext, test } from 'node:test'
 import { components } from '../../../../src/agent/components.ts'
 import type { Sink } from '../../../../src/agent/contract.ts'
 import { kafkaSinkOver } from '../../../../src/agent/sink/kafka/index.ts'
-import { FlumeError } from '../../../../src/core/error.ts'
+import { FlumeError, RefusedEventsError } from '../../../../src/core/error.ts'
 import { EventBatch } from '../../../../src/core/event-batch.ts'
 import { KafkaError, kafkaCodes } from '../../../../src/net/kafka/errors.ts'
 import { ManualClock } from '../../../../src/testing/manual-clock.ts'
@@ -226,6 +226,7 @@ test('an event above max.request.size is named, and nothing of its batch is sent
   await assert.rejects(sink.write(events(['a'], ['x'.repeat(3000)])), {
     code: 'LIMIT',
     message: /event 2 of the batch is too large for Kafka: about 3032 bytes, and max.request.size is 2048/,
+    events: [1],
   })
   assert.deepEqual(kafka.records('t'), [])
 })
@@ -255,7 +256,21 @@ test('a topic that takes less than max.request.size gets smaller batches, down t
   await assert.rejects(sink.write(events(['small'], ['x'.repeat(1000)])), {
     code: 'LIMIT',
     message: /event 2 of the batch .* topic t takes no such record/,
+    events: [1],
   })
+})
+
+test('what no event can be sent with is told by its place, so that the others can go on (deadLetter.channel)', async (t) => {
+  const kafka = new FakeKafka().createTopic('t', 1)
+  const { sink } = await make(t, kafka, { partitionIdHeader: 'p' })
+  for (const bad of [{ topic: 'a b' }, { p: 'x' }, { p: '7' }]) {
+    const batch = events(['good', { p: '0' }], ['bad', bad as Record<string, string>], ['good', { p: '0' }])
+    await assert.rejects(
+      sink.write(batch),
+      (error) => error instanceof RefusedEventsError && error.events?.length === 1 && error.events[0] === 1,
+      JSON.stringify(bad),
+    )
+  }
 })
 
 test('a topic that is missing is waited for, then given up', async (t) => {
