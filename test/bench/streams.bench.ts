@@ -1,5 +1,6 @@
 // Batches through a job, ours on worker threads beside a real Spark 3.5, both local[2]:
-// `npm run bench:streams [-- --quick] [--without-peer] [--only WORD] [--json]`.
+// `npm run bench:streams [-- --quick] [--without-peer] [--only WORD] [--batches N] [--json]`.
+import { existsSync, readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,6 +9,7 @@ import { parseArgs } from 'node:util'
 import { seededRandom } from '../../src/core/random.ts'
 import { missingTools } from '../peers/install.ts'
 import { startJava } from '../peers/peers.ts'
+import { realData } from '../support/real-data.ts'
 import { RunningProcess } from '../support/running-process.ts'
 import { cpuMicros, peakMebibytes } from './measure.ts'
 import { streamJob } from './stream-job.ts'
@@ -55,13 +57,17 @@ const { values } = parseArgs({
     quick: { type: 'boolean', default: false },
     'without-peer': { type: 'boolean', default: false },
     only: { type: 'string', default: '' },
+    batches: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 })
 const recordCount = values.quick ? 2000 : 1_000_000
 const fileCount = 4
 
-/** Lines like those of a web site's access log, some 20 words each; keys in no order. The same in every run. */
+/**
+ * Lines like those of a web site's access log, some 20 words each, some much oftener than others, for where there is no real
+ * one; keys in no order. The same in every run.
+ */
 function* records(kind: 'log' | 'keys'): Generator<string> {
   const random = seededRandom(2015)
   const below = (limit: number): number => Math.floor(random() * limit)
@@ -74,15 +80,22 @@ function* records(kind: 'log' | 'keys'): Generator<string> {
     }
     return
   }
+  const real = realData('access.log')
+  if (existsSync(real)) {
+    const lines = readFileSync(real, 'utf8').match(/.*\n/g) as string[]
+    for (let i = 0; i < recordCount; i++) yield lines[i % lines.length] as string
+    return
+  }
+  const often = (limit: number): number => Math.floor(random() ** 3 * limit)
   const agents = Array.from({ length: 300 }, (_, i) => {
     const version = `${i}.0.${below(3000)}.${below(200)}`
     return `"Mozilla/5.0 (Windows NT 6.${below(4)}; WOW64) AppleWebKit/537.${i} (KHTML, like Gecko) Chrome/${version} Safari/537.${i}"`
   })
   for (let i = 0; i < recordCount; i++) {
-    const client = `${below(80)}.${below(4)}.${below(5)}.7`
+    const client = `${often(80)}.${below(4)}.${below(5)}.7`
     const second = String(below(60)).padStart(2, '0')
-    const page = `/blog/category/${below(1500)}.html`
-    yield `${client} - - [17/May/2015:10:05:${second} +0000] "GET ${page} HTTP/1.1" ${below(10) ? 200 : 404} ${below(5000)} "http://www.example.org${page}" ${agents[below(300)]}\n`
+    const page = `/blog/category/${often(1500)}.html`
+    yield `${client} - - [17/May/2015:10:05:${second} +0000] "GET ${page} HTTP/1.1" ${below(10) ? 200 : 404} ${below(5000)} "http://www.example.org${page}" ${agents[often(300)]}\n`
   }
 }
 
@@ -146,7 +159,9 @@ try {
     const by: Partial<Record<Contender, Measurement>> = {}
     for (const contender of contenders) {
       console.error(`bench: ${contender}: ${path.name}`)
-      const short = values.quick ? { ...path, batches: 3, warmUp: 1 } : path
+      const short = values.quick
+        ? { ...path, batches: 3, warmUp: 1 }
+        : { ...path, batches: Number(values.batches ?? path.batches) }
       by[contender] = await measure(contender, short, folder, files)
       await rm(join(folder, `${contender}-${path.job}-${path.intervalMs}`), { recursive: true })
     }

@@ -160,7 +160,7 @@ async function installOnce(name: PeerName): Promise<string> {
   // Built beside its place and renamed into it: what stands there is always whole, and two installers do no harm.
   const building = await mkdtemp(join(peersHome, `.${name}-`))
   try {
-    console.log(`peers: installing ${name} with Maven`)
+    console.error(`peers: installing ${name} with Maven`)
     await mkdir(join(building, 'classes'), { recursive: true })
     await writeFile(join(building, 'pom.xml'), pom(name, recipe.artifacts))
     await run(

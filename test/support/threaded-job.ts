@@ -195,6 +195,17 @@ const jobs: Readonly<Record<string, (ssc: StreamingContext, folder: string) => v
     const direct = kafkaUtilsOver(kafka.connect).createDirectStream(ssc, LocationStrategies.PreferConsistent, strategy)
     out(direct.map(({ partition, offset, value }) => [partition, offset, value, isMainThread]))
   },
+  'a kept stream that fails'(ssc) {
+    const kept = numbers(ssc, [1, 2]).map((n): number => {
+      throw new Error(`kept ${n}`)
+    })
+    kept.cache().foreachRDD(async (rdd) => {
+      seen.push(await rdd.count())
+    })
+  },
+  'never ends'(ssc) {
+    out(numbers(ssc, [1]).map(() => new Promise(() => undefined)))
+  },
   'two that meet'(ssc, folder) {
     // What a module does when it is loaded is done in every thread.
     appendFileSync(join(folder, 'loads'), 'x')

@@ -131,6 +131,7 @@ export class JobGenerator {
       await this.#options.onGenerated(timeMs)
       scheduler.submit(timeMs, jobs, infos)
     } catch (thrown) {
+      if (this.#stopped) return
       const error = asError(thrown)
       logger.error(`Error generating jobs for time ${timeMs} ms`, { error: error.message })
       termination.fail(error, { batchTimeMs: timeMs, operation: undefined })

@@ -123,10 +123,13 @@ export class JobScheduler {
       const error = asError(thrown)
       failureReason = error.stack ?? error.message
       set.failed = true
-      this.#options.logger.error(`Error running job ${job.output.callSite.short} for time ${set.timeMs} ms`, {
-        error: error.message,
-      })
-      this.#options.termination.fail(error, { batchTimeMs: set.timeMs, operation: job.output.callSite.short })
+      // What is left to itself may well fail, as its threads end with the job.
+      if (!this.#abandoned) {
+        this.#options.logger.error(`Error running job ${job.output.callSite.short} for time ${set.timeMs} ms`, {
+          error: error.message,
+        })
+        this.#options.termination.fail(error, { batchTimeMs: set.timeMs, operation: job.output.callSite.short })
+      }
     }
     this.#postOperation('onOutputOperationCompleted', set, index, { endTime: clock.now(), failureReason })
     if (--set.left === 0) await this.#finish(set)

@@ -21,6 +21,8 @@ export function trace(top: Dataset<unknown>, topIndex: number): Traced | undefin
     const { plan } = dataset
     const kept = dataset.keptColumn?.(index)
     if (kept !== undefined) {
+      // Nobody may come to wait for it; whoever reads the records hears of the failure.
+      if (kept instanceof Promise) kept.catch(() => undefined)
       steps.reverse()
       return {
         leaf: kept instanceof Promise ? { kind: 'kept', column: kept } : { kind: 'column', column: kept },

@@ -205,6 +205,25 @@ describe('failures', () => {
     )
   })
 
+  test('one in a stream that is kept is told once, to whoever reads it', async (t) => {
+    assert.match((await run(t, 'a kept stream that fails')).failure?.message ?? '', /failed: kept 1/)
+  })
+
+  test('a job that is stopped at once while a task runs ends without an error', async (t) => {
+    const folder = await tempDir(t)
+    await launchJob({ file, args: ['never ends', folder], master: 'local[2]' }, async ({ ssc, time, logger }) => {
+      await ssc.start()
+      const ended = ssc.awaitTermination()
+      await time.clock.advance(1000)
+      await time.stopNow()
+      await ended
+      assert.deepEqual(
+        logger.lines.filter((line) => line.startsWith('error')),
+        [],
+      )
+    })
+  })
+
   test('a thread that ends is replaced and its task runs again', async (t) => {
     const { seen, warnings, failure } = await run(t, 'ends its thread once')
     assert.equal(failure, undefined)
