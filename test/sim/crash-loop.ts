@@ -72,6 +72,9 @@ export async function crashLoop(kills: number, seed: number, say: (line: string)
       if (kill % 20 === 0) say(`${kill} kills: ${ledger.acknowledged} acknowledged, ${ledger.doubles} twice`)
     }
     agent = startAgent(conf)
+    // It must have got as far as to hear a signal before it is asked to stop.
+    const before = ledger.acknowledged
+    while (ledger.acknowledged === before) await aMoment(agent)
     stop.abort()
     await sending
     isSlow = false
