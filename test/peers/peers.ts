@@ -299,7 +299,13 @@ export async function startHdfs({
 export async function startSecuredNameNode(
   version: HadoopVersion,
 ): Promise<{ readonly process: RunningProcess; readonly port: number }> {
-  const door = await startJava(clusters[version], 'MiniHdfs', ['kerberos'])
+  const door = await startJava(clusters[version], 'MiniHdfs', ['kerberos'], {
+    jvm: [
+      '--add-opens=java.security.jgss/sun.security.krb5=ALL-UNNAMED',
+      '-Djava.security.krb5.realm=EXAMPLE.COM',
+      '-Djava.security.krb5.kdc=127.0.0.1:1',
+    ],
+  })
   const [, port] = await awaitOrStop(door, /^READY (\d+)$/m)
   return { process: door, port: Number(port) }
 }

@@ -24,6 +24,7 @@ import { delimited, delimitedEnd, ProtoReader, ProtoWriter } from '../../../src/
 import { callFrame, connectionPreamble, RpcFrames, readReply, replyMaxBytes } from '../../../src/codec/hdfs/rpc.ts'
 import { FlumeError } from '../../../src/core/error.ts'
 import { seededRandom } from '../../../src/core/random.ts'
+import { fuzzRuns } from '../../support/fuzz-runs.ts'
 
 const block: Block = { poolId: 'BP-1', id: -4_611_686_018_427_387_904n, stamp: 1001n, lengthBytes: 70_000 }
 
@@ -318,7 +319,7 @@ describe('the decoders', () => {
     ['a packet', data, (bytes) => readPacket(bytes, 512, true)],
     ['a length', delimited(ack), (bytes) => delimitedEnd(bytes, 1 << 20)],
   ]
-  const runs = Number(process.env.SIM_RUNS ?? 4000)
+  const runs = fuzzRuns(4000)
 
   for (const [name, valid, decode] of seeds) {
     it(`reads ${name}, and never fails with anything but our own error when its bytes are changed`, () => {
