@@ -323,7 +323,7 @@ class TaildirSource implements Source {
       }
     }
     counters.appendBatchAccepted++
-    await tail.commit(lines.to)
+    tail.commit(lines.to)
     this.#isDirty = true
     await this.#writeIfDue()
     return true

@@ -1,12 +1,13 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { EventBatch } from '../../contract.ts'
-import { type HeadPrint, hasHead, headBytesMax, noHead, printHead } from './head-print.ts'
+import { type HeadPrint, headBytesMax, noHead, printOf, readFirst, readHead } from './head-print.ts'
 import type { Found } from './matcher.ts'
 
 /** How much is read at once. */
 const chunkBytes = 256 * 1024
 /** A longer line becomes several events: what is read must fit in memory. */
 export const lineBytesMax = 16 * 1024 * 1024
+const noBytes: Buffer = Buffer.alloc(0)
 const lineFeed = 0x0a
 const carriageReturn = 0x0d
 
@@ -30,12 +31,14 @@ export class TailFile {
   /** When bytes last came, in the clock's monotonic time. */
   grewAtMs: number
   #head: HeadPrint
+  /** What `#head` is the print of, once the file has been looked at. */
+  #headBytes: Buffer = noBytes
   #handle: FileHandle | undefined
   /** Size and time of change as they were when the file was last read to its end. */
   #seen = ''
   #atEnd = false
   /** Bytes that were read and not handed out, and their offset. */
-  #bytes: Buffer = Buffer.alloc(0)
+  #bytes: Buffer = noBytes
   #from = 0
 
   constructor(
@@ -76,12 +79,15 @@ export class TailFile {
     if (seen === this.#seen && !isFirst) return this.#atEnd ? 'nothing' : 'new'
     this.#seen = seen
     // A file that was cut and has grown again behind our back begins differently.
-    const isSame = size >= this.position && (await hasHead(this.#handle, this.#head))
+    const head = size >= this.position ? await readHead(this.#handle, this.#head) : undefined
+    const isSame = head !== undefined
     if (!isSame) {
       this.position = 0
-      this.#head = noHead
+      this.#setHead(noBytes)
     } else if (this.#head.bytes === 0) {
-      this.#head = await printHead(this.#handle, this.position)
+      this.#setHead(await readFirst(this.#handle, Math.min(this.position, headBytesMax)))
+    } else {
+      this.#headBytes = head
     }
     this.#forget()
     this.#atEnd = size <= this.position
@@ -107,9 +113,14 @@ export class TailFile {
   }
 
   /** The lines up to `to` are delivered. */
-  async commit(to: number): Promise<void> {
+  commit(to: number): void {
+    const known = this.#headBytes
+    if (known.length < headBytesMax && known.length >= this.#from) {
+      // Of what was read, not of what the file says now: it may have been cut since, and grown again.
+      const more = this.#bytes.subarray(known.length - this.#from, Math.min(to, headBytesMax) - this.#from)
+      if (more.length > 0) this.#setHead(Buffer.concat([known, more]))
+    }
     this.position = to
-    if (this.#head.bytes < headBytesMax && this.#handle) this.#head = await printHead(this.#handle, to)
   }
 
   async close(): Promise<void> {
@@ -156,8 +167,13 @@ export class TailFile {
     return bytesRead > 0
   }
 
+  #setHead(bytes: Buffer): void {
+    this.#headBytes = bytes
+    this.#head = bytes.length === 0 ? noHead : printOf(bytes)
+  }
+
   #forget(): void {
-    this.#bytes = Buffer.alloc(0)
+    this.#bytes = noBytes
     this.#from = this.position
   }
 }
