@@ -7,7 +7,14 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-export type PeerName = 'flume-1.9' | 'flume-1.11' | 'spark-2.4' | 'spark-3.5' | 'hadoop-3.2' | 'hadoop-3.3'
+export type PeerName =
+  | 'flume-1.9'
+  | 'flume-1.11'
+  | 'spark-2.4'
+  | 'spark-3.5'
+  | 'spark-sql-3.5'
+  | 'hadoop-3.2'
+  | 'hadoop-3.3'
 
 interface Recipe {
   /** `group:artifact:version`. What stands here wins over what these bring along, as Maven's nearest definition does. */
@@ -71,6 +78,10 @@ const recipes: Readonly<Record<PeerName, Recipe>> = {
   'spark-3.5': {
     artifacts: ['org.apache.spark:spark-streaming_2.13:3.5.6'],
     programs: ['StreamJobs', 'StreamLoad'],
+  },
+  'spark-sql-3.5': {
+    artifacts: ['org.apache.spark:spark-sql_2.13:3.5.6'],
+    programs: ['SavedFiles'],
   },
   'hadoop-3.2': {
     // The annotations and activation packages left the JDK with Java 11.

@@ -167,6 +167,7 @@ class Columns {
   of(schema: Json): Field[] {
     const type = schema as JsonObject
     if (type['type'] !== 'record') throw unfit('the schema is not that of a record')
+    this.#named.set(type['name'] as string, type)
     return this.#fields(type)
   }
 
