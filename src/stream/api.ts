@@ -21,6 +21,7 @@ import './not-there.ts'
 
 export { type State, StateSpec } from './op/map-with-state.ts'
 export type { StateRow } from './op/update-state-by-key.ts'
+export type { CsvOptions, RecordSchema, SaveFilesOptions } from './output/format.ts'
 export { type HasOffsetRanges, KafkaRDD, OffsetRange } from './rdd/kafka.ts'
 export { HashPartitioner, type Partitioner } from './rdd/partitioner.ts'
 export { RangePartitioner } from './rdd/range-partitioner.ts'

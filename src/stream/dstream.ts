@@ -14,9 +14,9 @@ import {
   type UpdateOptions as UpdateStateNodeOptions,
 } from './op/update-state-by-key.ts'
 import { checkWindow, WindowNode } from './op/window.ts'
+import { checkSaveOptions, type SaveFilesOptions } from './output/format.ts'
 import { type Partitioner, toPartitioner } from './rdd/partitioner.ts'
 import { grouping, RDD } from './rdd/rdd.ts'
-import { saveAsText } from './rdd/save.ts'
 import { StorageLevel } from './storage-level.ts'
 import { Duration, IllegalArgumentError, Time } from './time.ts'
 
@@ -418,11 +418,25 @@ export class DStream<T> {
   }
 
   /** Writes each batch to the folder `<prefix>-<time ms>[.<suffix>]`, one text file per partition; a rerun batch replaces its files. */
-  saveAsTextFiles(prefix: string, suffix?: string): void {
-    this.#output('saveAsTextFiles', (rdd, time) => {
+  saveAsTextFiles(prefix: string, suffix?: string, compression?: 'gzip'): void {
+    this.#save('saveAsTextFiles', prefix, {
+      format: 'text',
+      ...(suffix && { suffix }),
+      ...(compression && { compression }),
+    })
+  }
+
+  /** As `saveAsTextFiles`, in other formats. A batch without records has no Avro or Parquet file unless a schema is given. Not in Spark. */
+  saveAsFiles(prefix: string, options: SaveFilesOptions): void {
+    checkSaveOptions(options)
+    this.#save('saveAsFiles', prefix, options)
+  }
+
+  #save(operation: string, prefix: string, options: SaveFilesOptions): void {
+    const { suffix } = options
+    this.#output(operation, (rdd, time) => {
       const name = prefix ? `${prefix}-${time.milliseconds}` : `${time.milliseconds}`
-      const path = suffix ? `${name}.${suffix}` : name
-      return saveAsText(rdd, path, this.#graph.sparkContext.runner, { overwrite: true, shape: rdd.shape })
+      return rdd.saveAsFiles(suffix ? `${name}.${suffix}` : name, options)
     })
   }
 

@@ -11,16 +11,15 @@ const missing: readonly {
   {
     type: DStream,
     names: {
-      saveAsFiles: 'write the batch in foreachRDD',
-      saveAsObjectFiles: 'write JSON lines: map(JSON.stringify) and saveAsTextFiles',
-      saveAsHadoopFiles: 'use saveAsTextFiles, or write the batch in foreachRDD',
-      saveAsNewAPIHadoopFiles: 'use saveAsTextFiles, or write the batch in foreachRDD',
+      saveAsObjectFiles: "write JSON lines: saveAsFiles with format 'json'",
+      saveAsHadoopFiles: 'use saveAsTextFiles or saveAsFiles',
+      saveAsNewAPIHadoopFiles: 'use saveAsTextFiles or saveAsFiles',
     },
   },
   {
     type: RDD,
     names: {
-      saveAsObjectFile: 'write JSON lines: map(JSON.stringify) and saveAsTextFile',
+      saveAsObjectFile: "write JSON lines: saveAsFiles with format 'json'",
     },
   },
   {

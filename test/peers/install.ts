@@ -13,6 +13,7 @@ export type PeerName =
   | 'flume-1.11-kafka'
   | 'spark-2.4'
   | 'spark-3.5'
+  | 'spark-sql-3.5'
   | 'hadoop-3.2'
   | 'hadoop-3.3'
   | 'hadoop-3.3-cluster'
@@ -94,6 +95,10 @@ const recipes: Readonly<Record<PeerName, Recipe>> = {
   'spark-3.5': {
     artifacts: ['org.apache.spark:spark-streaming_2.13:3.5.6'],
     programs: ['StreamJobs', 'StreamLoad'],
+  },
+  'spark-sql-3.5': {
+    artifacts: ['org.apache.spark:spark-sql_2.13:3.5.6'],
+    programs: ['SavedFiles'],
   },
   'hadoop-3.2': {
     // The annotations and activation packages left the JDK with Java 11.

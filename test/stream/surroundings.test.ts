@@ -75,7 +75,7 @@ test('what is not there yet says so, and what to do instead', async () => {
   const rdd = bench.sc.parallelize([1]) as unknown as Record<string, () => void>
   const sc = bench.sc as unknown as Record<string, () => void>
   for (const [call, message] of [
-    [() => stream['saveAsFiles']?.(), /^DStream.saveAsFiles is not there yet$/],
+    [() => stream['saveAsObjectFiles']?.(), /^DStream.saveAsObjectFiles is not there yet$/],
     [() => rdd['saveAsObjectFile']?.(), /^RDD.saveAsObjectFile is not there yet$/],
     [() => sc['addSparkListener']?.(), /^SparkContext.addSparkListener is not there yet$/],
   ] as const) {

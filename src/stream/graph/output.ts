@@ -1,4 +1,5 @@
 import type { RDD } from '../rdd/rdd.ts'
+import { withinBatch } from '../rdd/save.ts'
 import { Time } from '../time.ts'
 import type { CallSite } from './call-site.ts'
 import type { Node } from './node.ts'
@@ -32,6 +33,6 @@ export class OutputNode {
   async jobAt(timeMs: number): Promise<Job | undefined> {
     const rdd = await this.source.rddAt(timeMs)
     if (!rdd) return undefined
-    return { timeMs, output: this, run: async () => this.#act(rdd, new Time(timeMs)) }
+    return { timeMs, output: this, run: async () => withinBatch(() => this.#act(rdd, new Time(timeMs))) }
   }
 }

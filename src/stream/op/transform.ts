@@ -1,6 +1,7 @@
 import { Node } from '../graph/node.ts'
 import { describedBy } from '../rdd/plan.ts'
 import { RDD } from '../rdd/rdd.ts'
+import { withinBatch } from '../rdd/save.ts'
 import { Time } from '../time.ts'
 import { checkTogether } from './together.ts'
 
@@ -38,7 +39,7 @@ export class TransformNode<R> extends Node<R> {
       rdds.push(rdd)
     }
     const run = (): RDD<R> | PromiseLike<RDD<R>> =>
-      this.#transform(rdds as unknown as readonly RDD<never>[], new Time(timeMs))
+      withinBatch(() => this.#transform(rdds as unknown as readonly RDD<never>[], new Time(timeMs)))
     const result: unknown = await (this.#isOurs ? describedBy(this.id, run).result : run())
     if (result === null || result === undefined) {
       throw new Error(

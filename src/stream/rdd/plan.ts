@@ -1,3 +1,4 @@
+import type { OutputFormat } from '../output/format.ts'
 import type { Shape } from '../text-form.ts'
 import type { Column } from './column.ts'
 import type { Items, Push, Signal } from './push.ts'
@@ -103,8 +104,8 @@ export interface Remote {
   route(dataset: Dataset<unknown>, index: number, to: Route): Promise<readonly Column[] | undefined> | undefined
   /** Merges what `combine` has made for one partition. */
   merge(at: Origin, columns: readonly Column[]): Promise<Column | undefined> | undefined
-  /** Writes a partition as lines of text. */
-  save(dataset: Dataset<unknown>, index: number, file: TextFile): Promise<true | undefined> | undefined
+  /** Writes a partition into a file. */
+  save(dataset: Dataset<unknown>, index: number, file: OutputFile): Promise<true | undefined> | undefined
 }
 
 /** Whose partitioner says where a pair goes: a plan's, or an operator's with state. `operation` is for messages. */
@@ -113,13 +114,13 @@ export interface Route {
   readonly operation: string
 }
 
-/** A text file that is to be written. */
-export interface TextFile {
+/** A file that is to be written. */
+export interface OutputFile {
   /** Says which file system it is. */
   readonly uri: string
   readonly path: string
-  readonly compression?: 'gzip'
-  readonly shape?: Shape
+  readonly format: OutputFormat
+  readonly shape: Shape
 }
 
 /** Every partition index of a data set. */

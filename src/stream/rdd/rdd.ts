@@ -1,4 +1,5 @@
 import { seededRandom } from '../../core/random.ts'
+import type { SaveFilesOptions } from '../output/format.ts'
 import { StorageLevel } from '../storage-level.ts'
 import { type Shape, textForm } from '../text-form.ts'
 import { IllegalArgumentError } from '../time.ts'
@@ -31,7 +32,7 @@ import {
   type UserFunction,
 } from './plan.ts'
 import { type Items, isThenable, type Push, pushArray, pushPaced, type Settled, type Signal, STOP } from './push.ts'
-import { saveAsText } from './save.ts'
+import { saveFiles } from './save.ts'
 import { partitionFile, readPartition, savePartition } from './saved.ts'
 import { slice } from './source.ts'
 import { StatCounter } from './stat-counter.ts'
@@ -1005,13 +1006,17 @@ export class RDD<T> implements Dataset<T> {
     return sum / count
   }
 
-  /** One text file per partition in a folder that must not exist yet. `compression`: gzip. */
-  async saveAsTextFile(path: string, compression?: 'gzip'): Promise<void> {
-    await saveAsText(this, path, this.context.runner, {
-      overwrite: false,
-      shape: this.shape,
-      ...(compression && { compression }),
-    })
+  /**
+   * One text file per partition in a folder that must not exist yet; within a batch of a stream it may, and files of the
+   * same name are replaced (B65).
+   */
+  saveAsTextFile(path: string, compression?: 'gzip'): Promise<void> {
+    return saveFiles(this, path, { format: 'text', ...(compression && { compression }) })
+  }
+
+  /** As `saveAsTextFile`, in other formats. Not in Spark, where a data set has them only as a DataFrame. */
+  saveAsFiles(path: string, options: SaveFilesOptions): Promise<void> {
+    return saveFiles(this, path, options)
   }
 
   /** The records one partition after the other, never more than one partition in memory. */

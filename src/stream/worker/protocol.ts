@@ -11,7 +11,7 @@
  */
 import { asError, FlumeError } from '../../core/error.ts'
 import type { Column } from '../rdd/column.ts'
-import type { FilePart, Origin, Route, TextFile } from '../rdd/plan.ts'
+import type { FilePart, Origin, OutputFile, Route } from '../rdd/plan.ts'
 import type { Update } from '../shared.ts'
 import type { Captured } from './captured.ts'
 
@@ -48,7 +48,7 @@ export type Task =
   | { readonly kind: 'combine'; readonly chain: Chain; readonly at: Origin }
   | { readonly kind: 'route'; readonly chain: Chain; readonly to: Route }
   | { readonly kind: 'merge'; readonly at: Origin; readonly columns: readonly Column[] }
-  | { readonly kind: 'save'; readonly chain: Chain; readonly file: TextFile }
+  | { readonly kind: 'save'; readonly chain: Chain; readonly file: OutputFile }
 
 export type ToWorker =
   | { readonly kind: 'broadcast'; readonly index: number; readonly bytes: Uint8Array }

@@ -11,7 +11,7 @@ import { CannotCross, decodeRecords, encodeRecords } from '../rdd/column.ts'
 import { checkPair, Spread } from '../rdd/exchange.ts'
 import type { RunOne } from '../rdd/plan.ts'
 import { pushBlocks, pushPaced, type Settled, STOP } from '../rdd/push.ts'
-import { writeText } from '../rdd/save.ts'
+import { writePartition } from '../rdd/save.ts'
 import type { StreamingContext } from '../streaming-context.ts'
 import { readTextPart } from '../text-file.ts'
 import { capturedValues } from './captured.ts'
@@ -99,7 +99,7 @@ async function run(operators: Operators, task: Task): Promise<unknown> {
     case 'merge':
       return operators.combineAt(task.at).mergeOver(task.columns)
     case 'save':
-      await writeText(runChain(operators, task.chain), task.file)
+      await writePartition(runChain(operators, task.chain), task.file)
       return true
   }
 }

@@ -13,7 +13,7 @@ import { Worker } from 'node:worker_threads'
 import { asError, explain, FlumeError } from '../../core/error.ts'
 import type { Logger } from '../../monitor/logger.ts'
 import { CannotCross, type Column } from '../rdd/column.ts'
-import type { Dataset, Origin, Remote, Route, TextFile } from '../rdd/plan.ts'
+import type { Dataset, Origin, OutputFile, Remote, Route } from '../rdd/plan.ts'
 import type { SharedValues } from '../shared.ts'
 import { type Captured, capturedValues, changedBetween } from './captured.ts'
 import { sendable, type Traced, trace } from './chain.ts'
@@ -110,7 +110,7 @@ export class Threads implements Remote {
     )
   }
 
-  save(dataset: Dataset<unknown>, index: number, file: TextFile): Promise<true | undefined> | undefined {
+  save(dataset: Dataset<unknown>, index: number, file: OutputFile): Promise<true | undefined> | undefined {
     const traced = this.#trace(dataset, index, 'save')
     if (!traced || (traced.steps.length === 0 && traced.leaf.kind === 'items')) return undefined
     return this.#runChain<true>('save', traced, (chain) => ({ kind: 'save', chain, file }))
