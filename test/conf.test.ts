@@ -21,7 +21,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const flumeTs = join(root, 'bin/flume-ts.js')
 const streamTs = join(root, 'bin/stream-ts.js')
 
-/** The files that a test below runs; one that is added to conf/ must be added to a test too. */
+/** The files that a test below runs, those of Kafka beside a broker (test/peers/kafka.peer.ts); one that is added to conf/ must be added to a test too. */
 const run = [
   'access-log-by-status.properties',
   'access-log.ts',
@@ -30,6 +30,8 @@ const run = [
   'avro-to-compressed-hdfs.properties',
   'apps-to-web.properties',
   'job.ts',
+  'kafka-counts.ts',
+  'kafka.properties',
   'netcat-to-logger.properties',
   'relay-far.properties',
   'relay-near.properties',

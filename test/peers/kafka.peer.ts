@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createConnection } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { kafkaChannelOver } from '../../src/agent/channel/kafka.ts'
 import type { Sink } from '../../src/agent/contract.ts'
 import { kafkaSinkOver } from '../../src/agent/sink/kafka/index.ts'
@@ -16,8 +17,11 @@ import { channelContract } from '../contract/channel.ts'
 import { channelContext } from '../support/channel-context.ts'
 import { freePort } from '../support/free-port.ts'
 import { readOptions } from '../support/read-options.ts'
+import { RunningProcess } from '../support/running-process.ts'
 import { sinkContext } from '../support/sink-context.ts'
 import { Broker, OutFolder, type Side, startAgent, waitUntil } from './kafka.ts'
+
+const root = fileURLToPath(new URL('../../..', import.meta.url))
 
 let broker: Broker
 let folder: string
@@ -466,7 +470,7 @@ describe('security', () => {
   test('TLS with a trusted certificate, and a refusal without', async () => {
     const topic = fresh('tls')
     await broker.createTopic(topic, 1)
-    const truststore = join(process.cwd(), 'test/fixture/tls/cert.pem')
+    const truststore = join(root, 'test/fixture/tls/cert.pem')
     const keys = { 'security.protocol': 'SSL', 'ssl.truststore.location': truststore, 'ssl.truststore.type': 'PEM' }
     const sink = await ourSink({ 'kafka.bootstrap.servers': broker.tlsServers, 'kafka.topic': topic }, keys)
     await sink.write(EventBatch.of(body))
@@ -609,5 +613,56 @@ describe('failures', () => {
     await waitUntil(async () => (new Set(await out.lines()).size === 600 ? true : undefined), '600 lines')
     await writing.stop()
     await reading.stop()
+  })
+})
+
+describe('what conf/ shows', () => {
+  test('conf/kafka.properties prints what is typed, by way of two topics', async () => {
+    const port = await freePort()
+    const text = await readFile(join(root, 'conf/kafka.properties'), 'utf8')
+    const path = join(folder, 'conf.properties')
+    await writeFile(path, text.replaceAll('localhost:9092', broker.servers).replaceAll('44445', String(port)))
+    await using running = new RunningProcess('flume-ts', process.execPath, [
+      join(root, 'bin/flume-ts.js'),
+      'agent',
+      '-f',
+      path,
+      '--no-reload-conf',
+    ])
+    await running.waitFor(/agent \S+ runs/)
+    await send(port, ['hello kafka'])
+    await running.waitFor(/hello kafka/)
+    assert.equal(await running.stop(), 0)
+  })
+
+  test('conf/kafka-counts.ts counts what comes to a topic, and goes on where it ended', async () => {
+    const topic = fresh('counts')
+    await broker.createTopic(topic, 2)
+    const sink = await ourSink({ 'kafka.topic': topic })
+    const job = (): RunningProcess =>
+      new RunningProcess('stream-ts', process.execPath, [
+        join(root, 'bin/stream-ts.js'),
+        'submit',
+        '--conf',
+        'spark.ui.enabled=false',
+        join(root, 'conf/kafka-counts.ts'),
+        broker.servers,
+        topic,
+      ])
+    await sink.write(EventBatch.of([{ body: 'a b a' }]))
+    {
+      await using first = job()
+      await first.waitFor(/^a 2\nb 1$/m)
+      await sink.write(EventBatch.of([{ body: 'c' }]))
+      await first.waitFor(/^c 1$/m)
+      // What was counted is committed when the next batch is generated, or at the stop.
+      assert.equal(await first.stop(), 0)
+    }
+    await sink.write(EventBatch.of([{ body: 'd d' }]))
+    await sink.stop?.()
+    await using second = job()
+    await second.waitFor(/^d 2$/m)
+    assert.doesNotMatch(second.stdout, /^[abc] /m)
+    await second.stop()
   })
 })
