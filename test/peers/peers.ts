@@ -205,8 +205,7 @@ export interface Hdfs {
 }
 
 /** Versions of Hadoop that there are mini clusters of. */
-export const hadoopVersions = ['3.2.1', '3.3.6'] as const
-export type HadoopVersion = (typeof hadoopVersions)[number]
+export type HadoopVersion = '3.2.1' | '3.3.6'
 
 export interface HdfsOptions {
   readonly version?: HadoopVersion

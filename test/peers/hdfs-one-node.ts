@@ -7,14 +7,15 @@ import { systemClock } from '../../src/core/clock.ts'
 import type { NativeHdfs } from '../../src/net/hdfs/native/native-hdfs.ts'
 import { RunningProcess } from '../support/running-process.ts'
 import { client, Lines } from './hdfs-lines.ts'
-import { type Hdfs, hadoopVersions, startHdfs } from './peers.ts'
+import { type HadoopVersion, type Hdfs, startHdfs } from './peers.ts'
 
 // A single data node: nobody goes on in its place, and nothing that was confirmed may be gone.
 
 const nativeHdfs = new URL('../../src/net/hdfs/native/native-hdfs.js', import.meta.url).href
 const clockModule = new URL('../../src/core/clock.js', import.meta.url).href
 
-for (const version of hadoopVersions)
+/** The tests on one version of Hadoop. */
+export function oneNode(version: HadoopVersion): void {
   describe(`a writer of a real HDFS ${version} with one data node`, () => {
     let hdfs: Hdfs
     let node: RunningProcess
@@ -102,3 +103,4 @@ for (const version of hadoopVersions)
       assert.ok(lines.length <= confirmed + 3)
     })
   })
+}

@@ -8,11 +8,12 @@ import { numbered } from '../support/batches.ts'
 import { hdfsSink } from '../support/hdfs-sink.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { client } from './hdfs-lines.ts'
-import { type Hdfs, hadoopVersions, startHdfs, startSecuredNameNode } from './peers.ts'
+import { type HadoopVersion, type Hdfs, startHdfs, startSecuredNameNode } from './peers.ts'
 
 // Clusters that are not as simple as the others: with two name nodes, and such as must be refused.
 
-for (const version of hadoopVersions) {
+/** The tests on one version of Hadoop. */
+export function clusters(version: HadoopVersion): void {
   describe(`an HDFS ${version} with two name nodes`, () => {
     let hdfs: Hdfs
     before(async () => {

@@ -1,0 +1,3 @@
+import { oneNode } from './hdfs-one-node.ts'
+
+oneNode('3.3.6')
