@@ -18,8 +18,9 @@ const packageFolder = fileURLToPath(new URL('../../../', import.meta.url))
 /**
  * Bundles a job and the files it imports; packages stay outside, and 'flume-ts/…' is this very package, wherever the
  * job lies. Rejects USAGE when there is no such file, INVALID_DATA with file, line and column when it cannot be read.
+ * `noteFile` is told each file of the job's own, also when something is wrong with it.
  */
-export async function bundleJob(job: string): Promise<Bundle> {
+export async function bundleJob(job: string, noteFile: (path: string) => void = () => undefined): Promise<Bundle> {
   const entry = resolve(job)
   const found = await stat(entry).catch(() => undefined)
   if (!found?.isFile()) {
@@ -50,7 +51,7 @@ export async function bundleJob(job: string): Promise<Bundle> {
         'import.meta.filename': JSON.stringify(entry),
         'import.meta.dirname': JSON.stringify(dirname(entry)),
       },
-      plugins: [ownPackage, outsidePackages],
+      plugins: [ownPackage, outsidePackages, noting(noteFile)],
     })
   } catch (error) {
     await remove()
@@ -97,11 +98,30 @@ const outsidePackages: Plugin = {
   },
 }
 
+function noting(noteFile: (path: string) => void): Plugin {
+  return {
+    name: 'noting',
+    setup(build) {
+      build.onLoad({ filter: /^/, namespace: 'file' }, ({ path }) => {
+        noteFile(path)
+        return undefined
+      })
+    },
+  }
+}
+
 function describeFailure(error: unknown): Error {
   const [first, ...others] = (error as Partial<BuildFailure>).errors ?? []
   if (!first) return error as Error
   const more = others.length > 0 ? ` (and ${others.length} more)` : ''
-  return new FlumeError('INVALID_DATA', `${place(first)}${first.text}${more}`)
+  const hint = missingPackageHint(/^Could not resolve "([^"]+)"/.exec(first.text)?.[1])
+  return new FlumeError('INVALID_DATA', `${place(first)}${first.text}${more}`, hint === undefined ? {} : { hint })
+}
+
+/** The line to type for an import of a package that is not installed; undefined for files and for Node's own modules. */
+export function missingPackageHint(specifier: string | undefined): string | undefined {
+  const [name] = /^(@[^/]+\/)?[^./:@#][^/:]*/.exec(specifier ?? '') ?? []
+  return name === undefined || specifier?.startsWith('node:') ? undefined : `type: npm install ${name}`
 }
 
 function place({ location }: Message): string {

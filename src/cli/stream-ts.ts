@@ -4,6 +4,7 @@ import { explain } from '../core/error.ts'
 import { inspectCheckpoint, verifyCheckpoint } from './checkpoint.ts'
 import { mountOf } from './mount.ts'
 import { exitCodes, type SubmitOptions, submit } from './submit.ts'
+import { watchJob } from './watch-job.ts'
 
 const packageFile = new URL('../../../package.json', import.meta.url)
 
@@ -30,6 +31,8 @@ interface ParsedOptions {
   readonly propertiesFile?: string
   readonly batchInterval?: number
   readonly mount: readonly string[]
+  readonly check?: boolean
+  readonly watch?: boolean
 }
 
 const several = (value: string, before: readonly string[]): readonly string[] => [...before, value]
@@ -52,8 +55,11 @@ function program(onSubmit: (options: SubmitOptions) => Promise<void>): Command {
     .option('--properties-file <file>', 'more settings, key=value or key value a line; --conf wins')
     .option('--batch-interval <ms>', 'batch interval for a job that exports a function; default 1000', milliseconds)
     .option('--mount <url=path>', 'serve an address from a local folder; may be repeated', several, [])
+    .option('--check', 'check the types first, with the TypeScript that is installed beside the job')
+    .option('--watch', 'start the job anew whenever it or a file it imports changes; for development')
     .passThroughOptions()
-    .action(async (job: string, args: string[], options: ParsedOptions) => {
+    .action(async (job: string, args: string[], { watch = false, ...options }: ParsedOptions) => {
+      if (watch) process.exit(await watchJob({ ...options, job, args }))
       await onSubmit({ ...options, job, args, mounts: new Map(options.mount.map(mountOf)) })
     })
   const checkpoint = root.command('checkpoint').description('Looks into the checkpoint directory of a job.')

@@ -11,7 +11,8 @@ import { failureContextOf } from '../stream/scheduler/termination.ts'
 import { coresOf } from '../stream/spark-context.ts'
 import { StreamingContext } from '../stream/streaming-context.ts'
 import { IllegalArgumentError } from '../stream/time.ts'
-import { bundleJob } from './bundle.ts'
+import { bundleJob, missingPackageHint } from './bundle.ts'
+import { checkTypes } from './check-types.ts'
 import { notifyReady, notifyStopping } from './ready.ts'
 import { stopSignal } from './signals.ts'
 
@@ -27,6 +28,8 @@ export interface SubmitOptions {
   readonly batchInterval?: number
   /** Addresses served from local folders. */
   readonly mounts?: ReadonlyMap<string, string>
+  /** Checks the types first, and runs nothing that has a wrong one. */
+  readonly check?: boolean
 }
 
 const batchIntervalMsDefault = 1000
@@ -41,6 +44,7 @@ export async function submit(options: SubmitOptions): Promise<number> {
     const { settings, ...launch } = await prepareLaunch(options)
     logger = launch.logger
     bundle = await bundleJob(options.job)
+    if (options.check) await checkTypes(options.job, (text) => process.stderr.write(text))
     const job: JobModule = {
       file: bundle.file,
       name: options.job,
@@ -148,7 +152,9 @@ function report(error: Error): void {
     ? ` (batch ${failure.batchTimeMs} ms${failure.operation ? `, ${failure.operation}` : ', while it was generated'})`
     : ''
   const name = origin.name === 'Error' || origin instanceof FlumeError ? '' : `${origin.name}: `
-  process.stderr.write(`stream-ts: ${name}${explain(origin)}${where}\n${frames.join('')}`)
+  const hint = missingPackageHint(/^Cannot find package '([^']+)'/.exec(origin.message)?.[1])
+  const advice = hint === undefined ? '' : ` (${hint})`
+  process.stderr.write(`stream-ts: ${name}${explain(origin)}${advice}${where}\n${frames.join('')}`)
 }
 
 /** What the job's own function threw, out of what the engine wrapped around it. */

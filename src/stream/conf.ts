@@ -71,6 +71,21 @@ export class SparkConf {
     return this.set('spark.app.name', name)
   }
 
+  /** Kept as `spark.home`, which nothing here looks at. */
+  setSparkHome(home: string): this {
+    return this.set('spark.home', home)
+  }
+
+  /** Kept as `spark.jars`, which nothing here looks at: a job imports what it needs. */
+  setJars(jars: readonly string[]): this {
+    return this.set('spark.jars', jars.join(','))
+  }
+
+  /** Kept as `spark.executorEnv.<name>`, which nothing here looks at: all of a job runs in one process. */
+  setExecutorEnv(name: string, value: string): this {
+    return this.set(`spark.executorEnv.${name}`, value)
+  }
+
   /** The value of `key`, else `fallback`; throws when there is neither. */
   get(key: string, fallback?: string): string {
     const value = this.#entries.get(key) ?? fallback

@@ -8,7 +8,7 @@ import { Checkpointer, moveAside, type Resumed } from './checkpoint/checkpointer
 import { checkpointFolder, makeCheckpointFolder } from './checkpoint/folder.ts'
 import { type KeptOperator, keptOperators } from './checkpoint/operators.ts'
 import { readCheckpoints, resume } from './checkpoint/recovery.ts'
-import type { SparkConf } from './conf.ts'
+import { SparkConf } from './conf.ts'
 import { DStream } from './dstream.ts'
 import { readRecords } from './fixed-records.ts'
 import { callSite } from './graph/call-site.ts'
@@ -139,11 +139,18 @@ export class StreamingContext implements StreamContext {
   #resumed: Resumed | undefined
   #threads: Threads | undefined
 
+  constructor(conf: SparkConf | SparkContext, batchDuration: Duration, surroundings?: ContextSurroundings)
+  /** With settings from the command line, and this master and application name. */
+  constructor(master: string, appName: string, batchDuration: Duration)
   constructor(
-    confOrContext: SparkConf | SparkContext,
-    batchDuration: Duration,
-    surroundings: ContextSurroundings = {},
+    given: SparkConf | SparkContext | string,
+    durationOrName: Duration | string,
+    surroundingsOrDuration: ContextSurroundings | Duration = {},
   ) {
+    const isNamed = typeof given === 'string' && typeof durationOrName === 'string'
+    const confOrContext = isNamed ? new SparkConf().setMaster(given).setAppName(durationOrName) : given
+    const batchDuration = (isNamed ? surroundingsOrDuration : durationOrName) as Duration
+    const surroundings = isNamed ? {} : (surroundingsOrDuration as ContextSurroundings)
     if (typeof confOrContext === 'string') {
       throw new Error(
         'a context cannot be rebuilt from a checkpoint alone, because functions cannot be stored: use StreamingContext.getOrCreate(directory, () => …), which runs your function and lays the saved state over what it makes',

@@ -217,7 +217,21 @@ describe('errors are one clear line, and the lines of the job where there are an
       file: 'package.ts',
       text: `import x from 'not-installed-here'\nconsole.log(x)\n`,
       code: 1,
-      said: /^stream-ts: package\.ts:1:\d+: Could not resolve "not-installed-here"\n$/,
+      said: /^stream-ts: package\.ts:1:\d+: Could not resolve "not-installed-here" \(type: npm install not-installed-here\)\n$/,
+    },
+    {
+      name: 'a part of a package with a scope that is not installed',
+      file: 'scoped.ts',
+      text: `import x from '@acme/orders/model.js'\nconsole.log(x)\n`,
+      code: 1,
+      said: /Could not resolve "@acme\/orders\/model\.js" \(type: npm install @acme\/orders\)\n$/,
+    },
+    {
+      name: 'a package that is missing only when the job runs',
+      file: 'late.ts',
+      text: `const name: string = 'not-installed-late/part.js'\nawait import(name)\n`,
+      code: 1,
+      said: /Cannot find package 'not-installed-late' .*\(type: npm install not-installed-late\)\n/,
     },
     {
       name: 'an entrance that flume-ts does not have',
@@ -247,7 +261,7 @@ describe('errors are one clear line, and the lines of the job where there are an
       args: ['submit', 'missing.ts'],
       said: 'stream-ts: no such job file: missing.ts (give the path of a .ts or .js module)\n',
     },
-    { args: ['submit', '--wat', 'x.ts'], said: "stream-ts: unknown option '--wat'\n" },
+    { args: ['submit', '--nope', 'x.ts'], said: "stream-ts: unknown option '--nope'\n" },
     { args: ['submit'], said: "stream-ts: missing required argument 'job'\n" },
     {
       args: ['submit', '--conf', 'novalue', 'x.ts'],

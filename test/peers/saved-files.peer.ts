@@ -36,9 +36,21 @@ interface Case {
 }
 
 const cases: readonly Case[] = [
-  { name: 'json', records: rich, options: { format: 'json' }, expected: rich },
+  {
+    name: 'json',
+    records: rich,
+    options: { format: 'json' },
+    // In JSON Spark takes an object for a record, not for a map.
+    expected: rich.map((record) => ({ ...record, map: record.map && { k: null, l: null, ...record.map } })),
+  },
   { name: 'json.gz', records: many, options: { format: 'json', compression: 'gzip' }, expected: many },
-  { name: 'csv', records: flat, options: { format: 'csv', header: true }, expected: flat },
+  {
+    name: 'csv',
+    records: flat,
+    options: { format: 'csv', header: true },
+    // Spark writes "" for the empty text as we do, and reads it as null unless told otherwise.
+    expected: flat.map((record) => ({ ...record, b: record.b || null })),
+  },
   {
     name: 'text.gz',
     records: ['a', 'b c', 'd'],
@@ -69,6 +81,8 @@ const cases: readonly Case[] = [
   },
 ]
 
+/** Spark compiles a program for each kind of file first. */
+const readTimeoutMs = 240_000
 const folder = await tempDir({ after })
 const folderOf = ({ name }: Case): string => join(folder, name.replaceAll(' ', '-'))
 
@@ -80,7 +94,7 @@ async function answers(): Promise<ReadonlyMap<string, unknown[]>> {
     'SavedFiles',
     cases.map((each) => `${cases.indexOf(each)}=${each.options.format}=${folderOf(each)}`),
   )
-  await java.waitFor(/^DONE$/m)
+  await java.waitFor(/^DONE$/m, readTimeoutMs)
   const found = new Map<string, unknown[]>(cases.map(({ name }) => [name, []]))
   for (const line of java.stdout.split('\n')) {
     const [, index, json] = /^(\d+) (.*)$/.exec(line) ?? []

@@ -18,7 +18,7 @@ const offered: readonly (readonly [what: string, on: object, names: string])[] =
   [
     'SparkConf',
     api.SparkConf.prototype,
-    'set setAll setIfMissing remove contains setMaster setAppName get getOption getAll getAllWithPrefix getInt getLong getDouble getBoolean getTimeAsMs getTimeAsSeconds getSizeAsBytes clone toDebugString',
+    'set setAll setIfMissing remove contains setMaster setAppName setSparkHome setJars setExecutorEnv get getOption getAll getAllWithPrefix getInt getLong getDouble getBoolean getTimeAsMs getTimeAsSeconds getSizeAsBytes clone toDebugString',
   ],
   [
     'SparkContext',
@@ -30,7 +30,7 @@ const offered: readonly (readonly [what: string, on: object, names: string])[] =
     'RDD',
     api.RDD.prototype,
     'map flatMap filter mapPartitions mapPartitionsWithIndex union distinct repartition coalesce sortBy keyBy groupBy glom zipWithIndex cache persist unpersist setName ' +
-      'collect count take first isEmpty foreach foreachPartition reduce saveAsTextFile toLocalIterator ' +
+      'collect count take first isEmpty foreach foreachPartition reduce saveAsTextFile saveAsFiles toLocalIterator ' +
       'id name partitions getNumPartitions context partitioner ' +
       'reduceByKey groupByKey mapValues flatMapValues join leftOuterJoin rightOuterJoin fullOuterJoin cogroup combineByKey aggregateByKey foldByKey countByKey collectAsMap keys values partitionBy lookup subtractByKey sortByKey ' +
       'fold aggregate countByValue top takeOrdered max min sample takeSample randomSplit subtract intersection cartesian zip zipPartitions zipWithUniqueId ' +
@@ -46,7 +46,7 @@ const offered: readonly (readonly [what: string, on: object, names: string])[] =
   [
     'DStream',
     api.DStream.prototype,
-    'map mapToPair flatMap filter glom mapPartitions repartition union reduce count countByValue transform transformWith foreachRDD print saveAsTextFiles window reduceByWindow countByWindow countByValueAndWindow slice persist cache checkpoint context slideDuration ' +
+    'map mapToPair flatMap filter glom mapPartitions repartition union reduce count countByValue transform transformWith foreachRDD print saveAsTextFiles saveAsFiles window reduceByWindow countByWindow countByValueAndWindow slice persist cache checkpoint context slideDuration ' +
       'groupByKey reduceByKey combineByKey mapValues flatMapValues groupByKeyAndWindow reduceByKeyAndWindow join leftOuterJoin rightOuterJoin fullOuterJoin cogroup updateStateByKey updateStateByKeyIter updateStateByKeyWithTime mapWithState',
   ],
   ['MapWithStateDStream', api.MapWithStateDStream.prototype, 'stateSnapshots'],

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { BatchInfo, StatsReportListener, Time } from '../../src/stream/api.ts'
+import { BatchInfo, Seconds, SparkConf, StatsReportListener, StreamingContext, Time } from '../../src/stream/api.ts'
 import { StreamBench } from '../support/stream-bench.ts'
 
 describe('what functions share with the job', () => {
@@ -67,6 +67,17 @@ test('histogram and takeSample', async () => {
   assert.equal((await numbers.takeSample(false, 9)).length, 6)
   assert.equal((await numbers.takeSample(true, 20, 7)).length, 20)
   assert.deepEqual(await bench.sc.emptyRDD<number>().takeSample(true, 3), [])
+})
+
+test('a context is made of a master, a name and a batch interval, and a conf keeps what only a cluster needs', () => {
+  const ssc = new StreamingContext('local[3]', 'named', Seconds(2))
+  assert.deepEqual([ssc.sparkContext.master, ssc.sparkContext.appName], ['local[3]', 'named'])
+  assert.equal(ssc.graph.batchMs, 2000)
+  ssc.sparkContext.stop()
+  assert.throws(() => new StreamingContext('local', 'no duration', 5 as never), /must be a positive Duration/)
+  assert.throws(() => new StreamingContext('checkpoint' as never, Seconds(1)), /use StreamingContext.getOrCreate/)
+  const conf = new SparkConf(false).setSparkHome('/opt').setJars(['a.jar', 'b.jar']).setExecutorEnv('A', '1')
+  assert.equal(conf.toDebugString(), 'spark.executorEnv.A=1\nspark.home=/opt\nspark.jars=a.jar,b.jar')
 })
 
 test('what is not there yet says so, and what to do instead', async () => {

@@ -1,4 +1,4 @@
-// RFC 4180. Null is an empty field and the empty text is "", as Spark has it, so that they can be told apart.
+// RFC 4180. Null is an empty field and the empty text is "", as Spark writes them, so that they can be told apart.
 import { FlumeError } from '../../core/error.ts'
 import { base64, jsonLine } from './json.ts'
 import { rowOf } from './row.ts'

@@ -210,6 +210,9 @@ export function batches(ssc: StreamingContext, words: DStream<string>, lengths: 
     same<typeof rdd, RDD<string>>()
     same<typeof time, Time>()
     await rdd.saveAsTextFile('out')
+    await rdd.saveAsFiles('out', { format: 'csv', header: true })
+    // @ts-expect-error JSON has no header
+    await rdd.saveAsFiles('out', { format: 'json', header: true })
   })
   // @ts-expect-error a list is no data set
   words.transform((rdd) => rdd.collect())
