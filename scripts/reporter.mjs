@@ -11,6 +11,8 @@ export default async function* report(events) {
   const figures = []
   let file
   let counts = { passed: 0, failed: 0, ms: 0 }
+  // Cases in which a component ran beside Flume's own.
+  let sideBySide = 0
   const closeFile = () => {
     const { passed, failed, ms } = counts
     counts = { passed: 0, failed: 0, ms: 0 }
@@ -18,6 +20,7 @@ export default async function* report(events) {
     const name = relative(process.cwd(), file)
       .replace(/^dist\/test\//, '')
       .replace(/\.js$/, '')
+    if (/^parity\/(?!config|streams)/.test(name)) sideBySide += passed
     const mark = failed > 0 ? red('✖') : green('✔')
     return `${mark} ${name}: ${failed > 0 ? `${failed} failed, ` : ''}${passed} passed (${Math.round(ms)} ms)\n`
   }
@@ -52,5 +55,6 @@ export default async function* report(events) {
     yield `${inspect(error, { colors: colour, depth: 6 }).replaceAll(/^/gm, '  ')}\n`
   }
   yield '\n'
+  if (sideBySide > 0) yield `ℹ ${sideBySide} cases in which a component and Flume's own gave the same\n`
   for (const figure of figures) yield `ℹ ${figure}\n`
 }

@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { systemClock } from '../../src/core/clock.ts'
+import { type Stand, sideBySide } from '../peers/side-by-side.ts'
+import { freePort } from '../support/free-port.ts'
+import { RunningProcess } from '../support/running-process.ts'
+
+const missing = ['rsyslogd', 'logger'].filter((name) => spawnSync('which', [name]).status !== 0)
+if (missing.length > 0) console.log(`SKIPPED: real syslog senders are not there: ${missing.join(', ')}`)
+const skip = missing.length > 0 && `needs ${missing.join(' and ')}`
+
+/** After this time a slow machine has bound the port as well; datagrams that come before are nobody's. */
+const udpBoundMs = 4000
+const messages = ['hello', 'grün € 🚰', 'with  two blanks and a [bracket]: colon', 'x'.repeat(500)]
+
+/** Runs rsyslog with a configuration of its own; it forwards what `logger` sends it to the agent. */
+async function relay({ port, folder, written }: Stand, forward: readonly string[]): Promise<void> {
+  const own = await freePort()
+  const work = join(folder, 'rsyslog')
+  await mkdir(work)
+  const conf = join(work, 'rsyslog.conf')
+  await writeFile(
+    conf,
+    [
+      `global(workDirectory="${work}" localHostname="relay" parser.escapeControlCharactersOnReceive="off")`,
+      'module(load="imtcp")',
+      `input(type="imtcp" port="${own}" address="127.0.0.1")`,
+      `action(type="omfwd" target="127.0.0.1" port="${port}" ${forward.join(' ')} action.resumeRetryCount="-1" action.resumeInterval="1")`,
+      '',
+    ].join('\n'),
+  )
+  await using _rsyslog = new RunningProcess('rsyslogd', 'rsyslogd', ['-n', '-f', conf, '-i', join(work, 'pid')])
+  const send = (message: string): number | null =>
+    spawnSync('logger', [
+      ...['--tcp', '--server', '127.0.0.1', '--port', String(own), '--rfc5424'],
+      ...['-p', 'local3.warning', '-t', 'app', message],
+    ]).status
+  const [first, ...rest] = messages as [string, ...string[]]
+  for (let left = 200; send(first) !== 0; left--) assert.ok(left > 0, 'rsyslog does not listen')
+  for (const message of rest) assert.equal(send(message), 0)
+  // What rsyslog still holds is lost when it ends before the agent has it.
+  await written(messages.length)
+}
+
+/** Headers in an order of their own; what was sent to one is a second older than what was sent to the other. */
+function withoutTimes(text: string): string[] {
+  return text
+    .replaceAll(/[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)/g, 'TIME')
+    .split('\n')
+    .map((line) =>
+      line.replace(/^\{(.*?)\}/, (_, headers: string) => {
+        const kept = headers.split(', ').filter((header) => !header.startsWith('timestamp='))
+        return `{${kept.sort().join(', ')}}`
+      }),
+    )
+    .sort()
+}
+
+const formats: readonly (readonly [name: string, forward: readonly string[]])[] = [
+  ['RFC 3164', ['template="RSYSLOG_TraditionalForwardFormat"']],
+  ['RFC 5424', ['template="RSYSLOG_SyslogProtocol23Format"']],
+]
+
+for (const [type, protocol] of [
+  ['syslogtcp', 'tcp'],
+  ['syslogudp', 'udp'],
+  ['multiport_syslogtcp', 'tcp'],
+] as const) {
+  for (const [name, forward] of formats) {
+    test(`${type}: what real rsyslog forwards as ${name} gives the events of Flume 1.11 (S-40…S-45, S-60)`, {
+      skip,
+    }, async (t) => {
+      const ports = type === 'multiport_syslogtcp' ? 'ports = PORT' : 'port = PORT'
+      const { theirs, ours } = await sideBySide(t, {
+        version: '1.11',
+        source: [`type = ${type}`, 'host = 127.0.0.1', ports],
+        feed: async (stand) => {
+          if (protocol === 'udp') await systemClock.sleep(udpBoundMs)
+          await relay(stand, [`protocol="${protocol}"`, ...forward])
+        },
+        lines: messages.length,
+      })
+      assert.deepEqual(withoutTimes(ours), withoutTimes(theirs))
+      for (const message of messages) assert.ok(ours.includes(Buffer.from(message).toString('latin1')), message)
+    })
+  }
+
+  test(`${type}: logger of util-linux gives the events of Flume 1.11`, { skip }, async (t) => {
+    const ports = type === 'multiport_syslogtcp' ? 'ports = PORT' : 'port = PORT'
+    const { theirs, ours } = await sideBySide(t, {
+      version: '1.11',
+      source: [`type = ${type}`, 'host = 127.0.0.1', ports],
+      feed: async ({ port }) => {
+        if (protocol === 'udp') await systemClock.sleep(udpBoundMs)
+        for (const message of messages) {
+          const args = [
+            `--${protocol}`,
+            '--server',
+            '127.0.0.1',
+            '--port',
+            String(port),
+            '--rfc3164',
+            '-t',
+            'app',
+            message,
+          ]
+          for (let left = 200; spawnSync('logger', args).status !== 0; left--) assert.ok(left > 0, 'nobody listens')
+        }
+      },
+      lines: messages.length,
+    })
+    assert.deepEqual(withoutTimes(ours), withoutTimes(theirs))
+  })
+}
