@@ -44,7 +44,9 @@ test('the logger sink writes the lines of Flume 1.11 (N-01, N-02)', async (t) =>
     }
     // Ours is a line of JSON where there is no terminal: what closes it is no part of the message.
     const events = (): string[] =>
-      [...`${agent.stdout}\n${agent.stderr}`.matchAll(/Event: \{ headers:.*\}/g)].map((found) => String(found).replace(/"\}$/, ''))
+      [...`${agent.stdout}\n${agent.stderr}`.matchAll(/Event: \{ headers:.*\}/g)].map((found) =>
+        String(found).replace(/"\}$/, ''),
+      )
     lines[side] = await agent.waitUntil(() => (events().length >= sent.length ? events() : undefined), 'its events')
   }
   assert.deepEqual(lines.ours, lines.theirs)
