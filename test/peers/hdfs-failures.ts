@@ -99,7 +99,7 @@ export function failures(version: HadoopVersion): void {
         await (nodes.shift() as RunningProcess).kill()
         const small = await hdfs.startDataNode(disk)
         nodes.push(small)
-        const files = client(hdfs, { blockSizeBytes: 16 * 1024 * 1024 })
+        const files = client(hdfs, { blockSizeBytes: 4 * 1024 * 1024 })
         const file = await begun(() => files.begin('/full', [Buffer.from('first\n')], { overwrite: true }), 3)
         const lines = new Lines(file, 'first\n')
         await lines.write(10)
@@ -110,7 +110,7 @@ export function failures(version: HadoopVersion): void {
         assert.equal(file.replicas?.actual, 2)
         // Further blocks do without it too.
         const large = `${'y'.repeat(1 << 20)}\n`
-        for (let mib = 0; mib < 20; mib++) {
+        for (let mib = 0; mib < 8; mib++) {
           await file.write([Buffer.from(large)])
           lines.text += large
         }
