@@ -261,7 +261,7 @@ describe('errors are one clear line, and the lines of the job where there are an
       args: ['submit', 'missing.ts'],
       said: 'stream-ts: no such job file: missing.ts (give the path of a .ts or .js module)\n',
     },
-    { args: ['submit', '--nope', 'x.ts'], said: "stream-ts: unknown option '--nope'\n" },
+    { args: ['submit', '--wat', 'x.ts'], said: "stream-ts: unknown option '--wat'\n(Did you mean --watch?)\n" },
     { args: ['submit'], said: "stream-ts: missing required argument 'job'\n" },
     {
       args: ['submit', '--conf', 'novalue', 'x.ts'],
