@@ -116,6 +116,23 @@ test('auto.offset.reset = none without offsets fails the start, saying for which
   )
 })
 
+test('a coordinator that is not there at first is asked again', async () => {
+  const kafka = new FakeKafka().createTopic('t', 1)
+  kafka.put('t', 0, ['a'])
+  kafka.failNext('committed', new KafkaError(15, 'the coordinator of group g'), 2)
+  await using bench = new StreamBench()
+  const seen = bench.watch(direct(bench, kafka).map(({ value }) => value))
+  const started = bench.ssc.start()
+  await bench.clock.advance(200)
+  await bench.clock.advance(200)
+  await started
+  await bench.batches(2)
+  assert.deepEqual(
+    seen.flatMap(({ items }) => items),
+    ['a'],
+  )
+})
+
 test('a pattern takes every topic whose whole name matches; new partitions are read from their beginning', async () => {
   const kafka = new FakeKafka().createTopic('logs-a', 1).createTopic('more-logs-a', 1)
   await using bench = new StreamBench()

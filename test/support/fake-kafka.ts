@@ -54,7 +54,7 @@ interface Group {
   readonly joining: Map<FakeMember, (partitions: readonly TopicPartition[]) => void>
 }
 
-type Call = 'fetch' | 'produce' | 'commit' | 'connect'
+type Call = 'fetch' | 'produce' | 'commit' | 'committed' | 'connect'
 
 /** A Kafka cluster in memory, of one broker, behind the project's own wall. Records lie in it as real batches. */
 export class FakeKafka {
@@ -378,6 +378,7 @@ class FakeCluster implements KafkaCluster {
   }
 
   async committed(group: string, partitions: readonly TopicPartition[]): Promise<readonly (number | undefined)[]> {
+    this.#kafka.fail('committed')
     return partitions.map(({ topic, partition }) => this.#kafka.committed(group, topic, partition))
   }
 

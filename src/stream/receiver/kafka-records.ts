@@ -57,7 +57,9 @@ export function deserializerOf(params: Readonly<Record<string, unknown>>, key: s
   return found
 }
 
-/** The records of a fetch as objects, in order. */
+const noHeaders: ConsumerRecord<unknown, unknown>['headers'] = []
+
+/** The records of a fetch as plain objects, in order: other threads can have them. */
 export function toRecords<K, V>(
   topic: string,
   partition: number,
@@ -68,51 +70,20 @@ export function toRecords<K, V>(
   return Array.from({ length: records.count }, (_, i) => {
     const keyBytes = keyAt(records, i)
     const valueBytes = valueAt(records, i)
-    return new FetchedRecord<K, V>(
+    return {
       topic,
       partition,
-      records.offsets[i] as number,
-      records.timestamps[i] as number,
-      keyBytes ? key(keyBytes, topic) : (null as K),
-      valueBytes ? value(valueBytes, topic) : (null as V),
-      records,
-      i,
-    )
+      offset: records.offsets[i] as number,
+      timestamp: records.timestamps[i] as number,
+      key: keyBytes ? key(keyBytes, topic) : (null as K),
+      value: valueBytes ? value(valueBytes, topic) : (null as V),
+      headers: headersOf(records, i),
+    }
   })
 }
 
-/** Headers are read when they are asked for: most jobs never do. */
-class FetchedRecord<K, V> implements ConsumerRecord<K, V> {
-  readonly topic: string
-  readonly partition: number
-  readonly offset: number
-  readonly timestamp: number
-  readonly key: K
-  readonly value: V
-  readonly #records: RecordColumns
-  readonly #index: number
-
-  constructor(
-    topic: string,
-    partition: number,
-    offset: number,
-    timestamp: number,
-    key: K,
-    value: V,
-    records: RecordColumns,
-    index: number,
-  ) {
-    this.topic = topic
-    this.partition = partition
-    this.offset = offset
-    this.timestamp = timestamp
-    this.key = key
-    this.value = value
-    this.#records = records
-    this.#index = index
-  }
-
-  get headers(): readonly (readonly [string, Uint8Array | null])[] {
-    return headersAt(this.#records, this.#index).map(([name, value]) => [name, value ?? null] as const)
-  }
+function headersOf(records: RecordColumns, index: number): ConsumerRecord<unknown, unknown>['headers'] {
+  // A count of 0: most records have none.
+  if (records.bytes[records.headerStarts[index] as number] === 0) return noHeaders
+  return headersAt(records, index).map(([name, value]) => [name, value ? new Uint8Array(value) : null] as const)
 }

@@ -102,7 +102,8 @@ export class KafkaNode<K, V> extends InputNode<ConsumerRecord<K, V>> {
   /** Finds where reading begins: the checkpoint first, then what the job said, then the group, then auto.offset.reset. */
   override async start(): Promise<void> {
     const cluster = await this.#parts.reader.cluster()
-    await this.#findPartitions(cluster)
+    // A cluster that has just begun has no coordinator for a moment.
+    await this.#insisting(cluster, () => this.#findPartitions(cluster))
     this.#isStarted = true
   }
 
