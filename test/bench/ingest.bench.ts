@@ -36,6 +36,7 @@ const paths: readonly Path[] = [
   { name: 'thrift → memory → null, batches of 100', kind: 'thrift', events: 1_000_000, batchSize: 100 },
   { name: 'syslog TCP → memory', kind: 'syslog', events: 1_000_000, batchSize: 100 },
   { name: 'HTTP JSON → memory, batches of 100', kind: 'http', events: 400_000, batchSize: 100 },
+  { name: 'taildir → memory → null, batches of 100', kind: 'taildir', events: 3_000_000, batchSize: 100 },
   { name: 'spooldir → memory → null, batches of 100', kind: 'spooldir', events: 1_000_000, batchSize: 100 },
 ]
 /** Just enough to see that everything works. */

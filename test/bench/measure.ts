@@ -19,7 +19,7 @@ export type Contender = 'flume-ts' | 'flume-1.9' | 'flume-1.11'
 /** A way into an agent, and how much is sent along it. */
 export interface Path {
   readonly name: string
-  readonly kind: Load['kind'] | 'spooldir'
+  readonly kind: Load['kind'] | 'spooldir' | 'taildir'
   readonly events: number
   readonly batchSize: number
   /** `file`: with its defaults, an fsync for each transaction. */
@@ -56,12 +56,11 @@ export async function measure(contender: Contender, path: Path): Promise<Measure
     const startedMs = clock.monotonic()
     const agent = await start(contender, properties, folder)
     try {
-      const isUp = path.kind === 'spooldir' ? async () => existsSync(join(folder, '.flumespool')) : () => accepts(port)
-      await untilTrue(isUp, agent)
+      await untilTrue(upOf(path, folder, port), agent)
       const startMs = clock.monotonic() - startedMs
       const run = (events: number, name: string): Promise<LoadResult> =>
-        path.kind === 'spooldir'
-          ? dropFile(folder, name, events, agent)
+        path.kind === 'spooldir' || path.kind === 'taildir'
+          ? dropFile(path.kind, folder, name, events, agent)
           : sendLoad({
               kind: path.kind,
               port,
@@ -98,6 +97,14 @@ function propertiesFor(path: Path, port: number, folder: string): string {
     thrift: ['type = thrift', 'bind = 127.0.0.1', `port = ${port}`],
     syslog: ['type = syslogtcp', 'host = 127.0.0.1', `port = ${port}`],
     http: ['type = http', 'bind = 127.0.0.1', `port = ${port}`],
+    taildir: [
+      'type = TAILDIR',
+      'filegroups = f1',
+      `filegroups.f1 = ${folder}/.*log`,
+      `positionFile = ${positionsIn(folder)}`,
+      'writePosInterval = 50',
+      `batchSize = ${batchSize}`,
+    ],
     spooldir: ['type = spooldir', `spoolDir = ${folder}`, `batchSize = ${batchSize}`, 'pollDelay = 20'],
   }[kind]
   return [
@@ -152,13 +159,39 @@ async function sendLoad(load: Load): Promise<LoadResult> {
   return JSON.parse(process_.stdout) as LoadResult
 }
 
-/** A file of lines, moved in whole; done when it is renamed. */
-async function dropFile(folder: string, name: string, events: number, agent: RunningProcess): Promise<LoadResult> {
+/** Whether the agent takes what is sent to it. */
+function upOf({ kind }: Path, folder: string, port: number): () => Promise<boolean> {
+  if (kind === 'spooldir') return async () => existsSync(join(folder, '.flumespool'))
+  // A first, empty write of the positions, which Flume makes 5 s after its start.
+  if (kind === 'taildir') return async () => existsSync(positionsIn(folder))
+  return () => accepts(port)
+}
+
+function positionsIn(folder: string): string {
+  return join(folder, 'positions.json')
+}
+
+/** A file of lines, moved in whole; done when it is renamed (spooldir), or when the positions say that its end was reached. */
+async function dropFile(
+  kind: 'spooldir' | 'taildir',
+  folder: string,
+  name: string,
+  events: number,
+  agent: RunningProcess,
+): Promise<LoadResult> {
   const hidden = join(folder, `.${name}`)
-  await writeFile(hidden, Buffer.alloc(events * (bodyBytes + 1), `${'x'.repeat(bodyBytes)}\n`))
+  const bytes = events * (bodyBytes + 1)
+  await writeFile(hidden, Buffer.alloc(bytes, `${'x'.repeat(bodyBytes)}\n`))
   const startedMs = clock.monotonic()
-  await rename(hidden, join(folder, name))
-  await untilTrue(async () => existsSync(join(folder, `${name}.COMPLETED`)), agent)
+  const path = join(folder, kind === 'taildir' ? `${name}.log` : name)
+  await rename(hidden, path)
+  const isDone = async (): Promise<boolean> => {
+    if (kind === 'spooldir') return existsSync(`${path}.COMPLETED`)
+    const text = await readFile(positionsIn(folder), 'utf8')
+    // Flume writes the file in place: it may be read half written.
+    return text.includes(`"pos":${bytes},"file":"${path}"`)
+  }
+  await untilTrue(isDone, agent)
   return { seconds: (clock.monotonic() - startedMs) / 1000, events, cpuMicros: 0 }
 }
 

@@ -90,7 +90,7 @@ export class FakeHdfs {
   readonly calls = new Map<string, number>()
   chance: ((place: FaultPlace) => HdfsFault | undefined) | undefined
   /** The next so many calls of a method are answered by this exception. */
-  readonly exceptions = new Map<string, { exception: string; times: number }>()
+  readonly exceptions = new Map<string, { exception: string; message?: string; times: number }>()
   /** How often `complete` says "not yet". */
   notYet = 0
   encryptDataTransfer = false
@@ -222,7 +222,7 @@ export class FakeHdfs {
     const header = new ProtoWriter().uint(1, callId)
     const special = this.exceptions.get(method)
     try {
-      if (special && special.times-- > 0) throw new Refusal(special.exception, `no ${method} now`)
+      if (special && special.times-- > 0) throw new Refusal(special.exception, special.message ?? `no ${method} now`)
       const response = new ProtoWriter()
       this.#do(method, fields, response)
       return { bytes: framed(delimited(header.uint(2, 0).finish(), response.finish())), isDone: true }

@@ -154,6 +154,20 @@ describe('a native client', () => {
     await files.close()
   })
 
+  it('waits for the data nodes to find a name node again that has just started', async () => {
+    const files = client(fake)
+    fake.exceptions.set('addBlock', {
+      exception: 'java.io.IOException',
+      message:
+        'File /f could only be written to 0 of the 1 minReplication nodes. There are 0 datanode(s) running and 0 node(s) are excluded in this operation.',
+      times: 3,
+    })
+    const path = fresh()
+    await files.create(path, [Buffer.from('one')])
+    assert.equal(fake.contentOf(path), 'one')
+    await files.close()
+  })
+
   it('turns to the other name node when one is on standby or away', async () => {
     const standby = await FakeHdfs.start(0)
     for (const method of ['getFileInfo', 'mkdirs', 'getListing']) {

@@ -322,7 +322,8 @@ export class OutputStream implements PipelineListener {
         if (located.nodes.length > 0) return located
         throw new FileSystemError('unreachable', `${this.#file.path}: HDFS has no data node for it`)
       } catch (error) {
-        if (!isException(error, 'NotReplicatedYetException') || clock.monotonic() > untilMs) {
+        const mayPass = isException(error, 'NotReplicatedYetException') || hasNoDataNodes(error)
+        if (!mayPass || clock.monotonic() > untilMs) {
           // Perhaps the nodes that were left out are the only ones.
           if (error instanceof FileSystemError && /could only be (written|replicated) to/.test(error.message)) {
             if (excluded.clear()) continue
@@ -521,4 +522,9 @@ export class ExcludedNodes {
     this.#untilMs.clear()
     return had
   }
+}
+
+/** The name node has just started, and its data nodes have not found it again: they do within seconds. */
+function hasNoDataNodes(error: unknown): boolean {
+  return error instanceof FileSystemError && /There are 0 datanode\(s\) running/.test(error.message)
 }
