@@ -211,7 +211,7 @@ for (const version of ['1.9', '1.11'] as const) {
       assert.match(imported.out, /^20 events were imported/m)
     })
 
-    test('a channel killed at any moment gives what Flume would deliver', { timeout: 60_000 }, async (t) => {
+    test('a channel killed at any moment gives what Flume would deliver', { timeout: 120_000 }, async (t) => {
       const base = await tempDir(t)
       for (let round = 0; round < 2; round++) {
         const folder = join(base, `round-${round}`)
