@@ -213,7 +213,8 @@ for (const version of ['1.9', '1.11'] as const) {
 
     test('a channel killed at any moment gives what Flume would deliver', { timeout: 120_000 }, async (t) => {
       const base = await tempDir(t)
-      for (let round = 0; round < 2; round++) {
+      for (let round = 0, compared = 0; compared < 2; round++) {
+        assert.ok(round < 8, 'Flume could not read what it had left, again and again')
         const folder = join(base, `round-${round}`)
         mkdirSync(folder)
         const driver = await drive(
@@ -223,10 +224,17 @@ for (const version of ['1.9', '1.11'] as const) {
           [`storm:100000000/3/${round}`],
         )
         await driver.waitFor(/Updated checkpoint/)
-        await systemClock.sleep(900 + 500 * round)
+        await systemClock.sleep(900 + 500 * (round % 2))
         await driver.kill()
         copyFolder(folder, `${folder}-copy`)
-        const drained = await driveToEnd(version, `${folder}-copy`, [...three, 'capacity=100000'], ['drain', 'close'])
+        const draining = driveToEnd(version, `${folder}-copy`, [...three, 'capacity=100000'], ['drain', 'close'])
+        const drained = await draining.catch((error: Error) => {
+          // A kill in the middle of a write can leave a record that Flume itself takes for damage (F-10): nothing to compare with.
+          if (!error.message.includes('CorruptEventException')) throw error
+          t.diagnostic(`round ${round}: Flume ${version} cannot read what it left`)
+        })
+        if (!drained) continue
+        compared++
         const delivered = [...drained.out.matchAll(/^EVENT (.*)$/gm)].map((match) => match[1] as string)
         const { out, err, code } = await runVerb(
           'channel',
