@@ -94,6 +94,8 @@ export async function crashFlow(
       if (kill % 20 === 0) say(`${kill} kills: ${flow.written} lines written, ${orphans} files left open so far`)
     }
     agent = start(conf)
+    // A signal before it runs would end it as a kill does.
+    await agent.waitFor(/agent a1 runs/)
     isFeeding = false
     await feeding
     const untilMs = clock.monotonic() + drainTimeoutMs
@@ -105,6 +107,7 @@ export async function crashFlow(
     assert.equal(await agent.stop(), 0, agent.stderr)
     // An agent that has nothing to write: files whose writer has been silent for a minute get their final names.
     agent = start(conf)
+    await agent.waitFor(/agent a1 runs/)
     while (flow.recovers && (await flow.orphans()) > 0 && clock.monotonic() < untilMs) await aMoment(agent, 200)
     assert.equal(await agent.stop(), 0, agent.stderr)
     // What stands at the end, under its final names.
