@@ -5,6 +5,7 @@ import { loadAgent, type Mode } from '../agent/config/load.ts'
 import type { AgentModel, SinkModel, SourceModel } from '../agent/config/model.ts'
 import { type ComponentSpec, FlumeError } from '../agent/contract.ts'
 import { Agent, type ReloadReport } from '../agent/runtime/agent.ts'
+import { systemClock } from '../core/clock.ts'
 import { seededRandom } from '../core/random.ts'
 import { imbalances } from '../monitor/balance.ts'
 import type { Logger } from '../monitor/logger.ts'
@@ -35,6 +36,8 @@ export interface TestAgentOptions {
 }
 
 /** Virtual time that a wait may take before it is given up. */
+/** Real time for what does not depend on the virtual clock. */
+const realPatienceMs = 3000
 const patienceDefaultMs = 600_000
 /** How far time moves between two looks at whether a wait is over. */
 const stepMs = 100
@@ -110,7 +113,15 @@ export class TestAgent {
       isSettled = true
     }
     promise.then(mark, mark)
-    await this.until(() => isSettled, withinMs)
+    try {
+      await this.until(() => isSettled, withinMs)
+    } catch (error) {
+      // Files and sockets keep to the real clock, and virtual minutes pass in no time: what waits for them only gets a moment.
+      const ended = new AbortController()
+      const outcome = promise.then(mark, mark).finally(() => ended.abort())
+      await Promise.race([outcome, systemClock.sleep(realPatienceMs, ended.signal).catch(() => undefined)])
+      if (!isSettled) throw error
+    }
     return promise
   }
 
