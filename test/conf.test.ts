@@ -106,13 +106,13 @@ async function copy(
   folder: string,
   replaced: Readonly<Record<string, string | number>>,
 ): Promise<string> {
-  let text = await readFile(join(root, 'conf', file), 'utf8')
-  for (const [from, to] of Object.entries(replaced)) {
-    assert.ok(text.includes(from), `${file} does not say ${from}`)
-    text = text.replaceAll(from, String(to))
-  }
+  const text = await readFile(join(root, 'conf', file), 'utf8')
+  const words = Object.keys(replaced).sort((left, right) => right.length - left.length)
+  for (const word of words) assert.ok(text.includes(word), `${file} does not say ${word}`)
+  // In one pass: a port that was put in may itself contain the digits of another that is to be replaced.
+  const any = new RegExp(words.map((word) => word.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('|'), 'g')
   const path = join(folder, basename(file))
-  await writeFile(path, text)
+  await writeFile(path, words.length > 0 ? text.replaceAll(any, (word) => String(replaced[word])) : text)
   return path
 }
 
