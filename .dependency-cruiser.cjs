@@ -132,6 +132,13 @@ module.exports = {
       },
     },
     {
+      name: 'properties-have-a-seed',
+      comment: 'One file sets the seed of all properties, so that a run shows the same on every machine.',
+      severity: 'error',
+      from: { path: '^test/', pathNot: '^test/support/properties\\.ts$' },
+      to: { path: '^node_modules/fast-check/' },
+    },
+    {
       name: 'one-file-names-the-kafka-client',
       comment:
         'The library stands behind a wall of our own, so that it can be replaced and tests need no broker. The bench measures it beside ours.',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { PointerList } from '../../src/adopt/pointers.ts'
+import { fc } from '../support/properties.ts'
 
 const place = fc.tuple(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 0, max: 30 }))
 

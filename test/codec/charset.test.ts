@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
 import { type Charset, charsetNamed, charsetNames, charsetOfFile, repairUtf8 } from '../../src/codec/charset.ts'
+import { fc } from '../support/properties.ts'
 
 function named(name: string): Charset {
   const charset = charsetNamed(name)

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
 import { readFlumeJson } from '../../src/codec/flume-json.ts'
 import { scanFlumeJson } from '../../src/codec/flume-json-scanner.ts'
 import { FlumeError } from '../../src/core/error.ts'
 import type { EventBatch } from '../../src/core/event-batch.ts'
 import { seededRandom } from '../../src/core/random.ts'
+import { fc } from '../support/properties.ts'
 import { type PlainEvent, plainEvents } from '../support/source-context.ts'
 
 const scan = (text: string): EventBatch | undefined => scanFlumeJson(Buffer.from(text))

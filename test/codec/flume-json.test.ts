@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
 import { NoEvents, readFlumeJson } from '../../src/codec/flume-json.ts'
 import { FlumeError } from '../../src/core/error.ts'
+import { fc } from '../support/properties.ts'
 import { plainEvents } from '../support/source-context.ts'
 
 describe("JSON of Flume's HTTP source", () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { LineCutter, type LineOptions } from '../../src/codec/lines.ts'
+import { fc } from '../support/properties.ts'
 
 interface Cut {
   readonly lines: string[]

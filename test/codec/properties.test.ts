@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
 import { decodeProperties, formatProperties, parseProperties } from '../../src/codec/properties.ts'
+import { fc } from '../support/properties.ts'
 import { randomCount, randomSeed, randomTexts, trickyTexts } from '../support/tricky-properties.ts'
 
 type Pairs = [string, string][] | null

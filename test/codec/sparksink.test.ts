@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import avsc from 'avsc'
-import fc from 'fast-check'
 import { AvroReader, AvroWriter } from '../../src/codec/avro/binary.ts'
 import { readSparkEventBatch, sparkFlumeProtocol, writeSparkEventBatch } from '../../src/codec/sparksink.ts'
 import { EventBatch } from '../../src/core/event-batch.ts'
+import { fc } from '../support/properties.ts'
 
 const { types } = JSON.parse(sparkFlumeProtocol.text) as { types: { name: string }[] }
 const registry = {}

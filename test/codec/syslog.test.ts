@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
 import { charsetNamed } from '../../src/codec/charset.ts'
 import { keepFieldsOf, type SyslogDialect, SyslogReader, type SyslogReaderOptions } from '../../src/codec/syslog.ts'
 import { TimeZone } from '../../src/codec/time-zone.ts'
+import { fc } from '../support/properties.ts'
 import { type PlainEvent, plainEvents } from '../support/source-context.ts'
 
 const nowMs = Date.UTC(2026, 10, 23, 12)

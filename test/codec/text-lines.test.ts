@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
 import { TextLineCutter } from '../../src/codec/text-lines.ts'
 import { textsOf } from '../support/batches.ts'
+import { fc } from '../support/properties.ts'
 
 function linesOf(chunks: readonly string[], lineBytesMax = 1000): string[] {
   const cutter = new TextLineCutter(lineBytesMax)

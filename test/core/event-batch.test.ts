@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
 import { BatchBuilder, EventBatch } from '../../src/core/event-batch.ts'
+import { fc } from '../support/properties.ts'
 
 interface Plain {
   readonly headers: Record<string, string>

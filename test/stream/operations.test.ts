@@ -3,10 +3,10 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import fc from 'fast-check'
 import { InputDStream, type RDD, Seconds, StorageLevel, type Time } from '../../src/stream/api.ts'
 import type { DStream } from '../../src/stream/dstream.ts'
 import { textForm } from '../../src/stream/text-form.ts'
+import { fc } from '../support/properties.ts'
 import { StreamBench } from '../support/stream-bench.ts'
 
 const sorted = (items: readonly unknown[]): unknown[] =>

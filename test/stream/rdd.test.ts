@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
-import fc from 'fast-check'
 import {
   HashPartitioner,
   RangePartitioner,
@@ -14,6 +13,7 @@ import {
   SparkException,
   StorageLevel,
 } from '../../src/stream/api.ts'
+import { fc } from '../support/properties.ts'
 
 function context(settings: Readonly<Record<string, string>> = {}): SparkContext {
   const conf = new SparkConf(false).setAppName('rdd').setMaster('local[3]').setAll(Object.entries(settings))

@@ -3,7 +3,6 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
-import fc from 'fast-check'
 import {
   InputDStream,
   Milliseconds,
@@ -15,6 +14,7 @@ import {
   type Time,
 } from '../../src/stream/api.ts'
 import type { DStream } from '../../src/stream/dstream.ts'
+import { fc } from '../support/properties.ts'
 import { StreamBench, type StreamBenchOptions } from '../support/stream-bench.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'state-'))

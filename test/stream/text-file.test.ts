@@ -3,10 +3,10 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
-import fc from 'fast-check'
 import { locate } from '../../src/stream/files.ts'
 import type { FilePart } from '../../src/stream/rdd/plan.ts'
 import { readTextPart, textPartBytesMax, textPartBytesMin, textParts } from '../../src/stream/text-file.ts'
+import { fc } from '../support/properties.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
 async function linesOf(part: FilePart): Promise<string[]> {

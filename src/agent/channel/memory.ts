@@ -1,6 +1,7 @@
 import { getHeapStatistics } from 'node:v8'
 import { bytesPerSlot, slotsForBodies, slotsWithin } from '../../core/body-slots.ts'
 import { Slots } from '../../core/slots.ts'
+import { Takers } from '../../core/takers.ts'
 import { bytes, count, type Options, seconds } from '../../spec/option.ts'
 import { type Channel, type ChannelContext, defineChannel, EventBatch, FlumeError } from '../contract.ts'
 
@@ -53,10 +54,6 @@ interface Segment {
   readonly batch: EventBatch
 }
 
-interface Taker {
-  readonly wake: () => void
-}
-
 /**
  * A queue of batches.
  *
@@ -67,7 +64,7 @@ export class MemoryChannel implements Channel {
   readonly #context: ChannelContext
   readonly #slotBytes: number
   readonly #queue = new Deque()
-  readonly #takers: Taker[] = []
+  readonly #takers: Takers
   readonly #eventSlots: Slots
   readonly #byteSlots: Slots
   #keepAliveMs: number
@@ -82,6 +79,7 @@ export class MemoryChannel implements Channel {
   /** `slotBytes`: what bodies are accounted in. */
   constructor(options: MemoryOptions, context: ChannelContext, slotBytes = bytesPerSlot) {
     this.#context = context
+    this.#takers = new Takers(context.clock)
     this.#slotBytes = slotBytes
     this.#keepAliveMs = options['keep-alive'] * 1000
     this.#transactionCapacity = options.transactionCapacity
@@ -182,7 +180,7 @@ export class MemoryChannel implements Channel {
       // Woken takers may find that an overlapping take was quicker: they stand in line again for the time that is left.
       const leftMs = untilMs - this.#context.clock.monotonic()
       if (this.#closed || signal?.aborted || leftMs <= 0) return undefined
-      await this.#eventArrives(leftMs, signal)
+      await this.#takers.wait(leftMs, signal)
     }
     return this.#lendTo(this.#lend(max), use)
   }
@@ -215,7 +213,7 @@ export class MemoryChannel implements Channel {
     this.#closed = true
     this.#eventSlots.refuseAll()
     this.#byteSlots.refuseAll()
-    for (const taker of this.#takers.splice(0)) taker.wake()
+    this.#takers.wakeAll()
   }
 
   /** Byte slots first, then event slots, each waited for up to keep-alive (MC-03). */
@@ -243,32 +241,11 @@ export class MemoryChannel implements Channel {
     if (this.#closed) throw closed()
   }
 
-  /** Resolves when an event may have come, the time is over (MC-02) or the signal aborts. */
-  #eventArrives(withinMs: number, signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve) => {
-      const leave = (): void => {
-        const index = this.#takers.indexOf(taker)
-        if (index >= 0) this.#takers.splice(index, 1)
-        taker.wake()
-      }
-      const timer = this.#context.clock.after(withinMs, leave)
-      const taker: Taker = {
-        wake: () => {
-          timer.cancel()
-          signal?.removeEventListener('abort', leave)
-          resolve()
-        },
-      }
-      signal?.addEventListener('abort', leave, { once: true })
-      this.#takers.push(taker)
-    })
-  }
-
   #keep(batch: EventBatch): void {
     this.#queue.push({ first: this.#nextNumber, batch: batch.compact() })
     this.#nextNumber += batch.count
     this.#context.counters.eventPutSuccess += batch.count
-    this.#takers.shift()?.wake()
+    this.#takers.wakeOne()
   }
 
   #release(batch: EventBatch): void {
@@ -293,7 +270,7 @@ export class MemoryChannel implements Channel {
       lent.push(head)
       room -= head.batch.count
     }
-    if (this.#queue.length > 0) this.#takers.shift()?.wake()
+    if (this.#queue.length > 0) this.#takers.wakeOne()
     return lent
   }
 
@@ -311,7 +288,7 @@ export class MemoryChannel implements Channel {
     } catch (error) {
       this.#lentCount -= batch.count
       this.#queue.putBack(segments)
-      this.#takers.shift()?.wake()
+      this.#takers.wakeOne()
       throw error
     } finally {
       this.#lentFrom.delete(from)

@@ -3,10 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, it } from 'node:test'
-import fc from 'fast-check'
 import { type LoadedAgent, loadAgent, type Mode } from '../../../src/agent/config/load.ts'
 import type { ChannelSpec } from '../../../src/agent/contract.ts'
 import { formatFinding } from '../../../src/spec/finding.ts'
+import { fc } from '../../support/properties.ts'
 import { testComponents } from '../../support/test-components.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'load-any-'))

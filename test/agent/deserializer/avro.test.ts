@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import type { Deserializer, EventBatch } from '../../../src/agent/contract.ts'
 import { avro } from '../../../src/agent/deserializer/avro.ts'
 import { AvroContainerWriter, type ContainerCodec } from '../../../src/codec/avro/container.ts'
 import { FlumeError } from '../../../src/core/error.ts'
 import { deserializerInput } from '../../support/deserializer-input.ts'
 import { fuzzRuns } from '../../support/fuzz-runs.ts'
+import { fc } from '../../support/properties.ts'
 import { readOptions } from '../../support/read-options.ts'
 
 const schema = '{"type":"record","name":"M","fields":[{"name":"m","type":"string"}]}'

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { text } from '../../../src/agent/serializer/text.ts'
 import type { EventLines } from '../../../src/codec/event-lines.ts'
 import { EventBatch } from '../../../src/core/event-batch.ts'
 import { bodies } from '../../support/batches.ts'
+import { fc } from '../../support/properties.ts'
 import { sinkContext } from '../../support/sink-context.ts'
 
 function serializer(appendNewline = true): EventLines {

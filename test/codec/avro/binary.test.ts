@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import avsc from 'avsc'
-import fc from 'fast-check'
 import { AvroReader, AvroWriter } from '../../../src/codec/avro/binary.ts'
+import { fc } from '../../support/properties.ts'
 
 const longType = avsc.Type.forSchema('long')
 const stringType = avsc.Type.forSchema('string')

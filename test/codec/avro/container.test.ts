@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import {
   AvroContainerReader,
   AvroContainerWriter,
@@ -12,6 +11,7 @@ import {
 } from '../../../src/codec/avro/container.ts'
 import { FlumeError } from '../../../src/core/error.ts'
 import { fuzzRuns } from '../../support/fuzz-runs.ts'
+import { fc } from '../../support/properties.ts'
 
 const sync = Uint8Array.from({ length: 16 }, (_, i) => 200 + i)
 const usable = containerCodecs.filter((codec) => containerCodecProblem(codec) === undefined)

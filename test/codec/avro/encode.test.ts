@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import avsc from 'avsc'
-import fc from 'fast-check'
 import { AvroWriter } from '../../../src/codec/avro/binary.ts'
 import { AvroEncoder } from '../../../src/codec/avro/encode.ts'
+import { fc } from '../../support/properties.ts'
 
 function encoded(schema: unknown, value: unknown): Buffer {
   const writer = new AvroWriter()

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import avsc from 'avsc'
-import fc from 'fast-check'
 import { AvroReader, AvroWriter } from '../../../src/codec/avro/binary.ts'
 import { eventsBytesHint, readEvent, readEvents, writeEvent, writeEvents } from '../../../src/codec/avro/events.ts'
 import { FlumeError } from '../../../src/core/error.ts'
 import { EventBatch } from '../../../src/core/event-batch.ts'
 import { seededRandom } from '../../../src/core/random.ts'
+import { fc } from '../../support/properties.ts'
 
 interface AvroEvent {
   readonly headers: Record<string, string>

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { AvroWriter } from '../../../src/codec/avro/binary.ts'
 import { FrameDecoder, type FrameLimits, finishFrame, frameHeadBytes } from '../../../src/codec/avro/frame.ts'
 import { FlumeError } from '../../../src/core/error.ts'
 import { seededRandom } from '../../../src/core/random.ts'
+import { fc } from '../../support/properties.ts'
 import { recordedRpc } from '../../support/recorded-rpc.ts'
 
 interface PlainFrame {

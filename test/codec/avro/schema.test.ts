@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import avsc from 'avsc'
-import fc from 'fast-check'
 import { AvroReader, AvroWriter } from '../../../src/codec/avro/binary.ts'
 import { AvroSchema } from '../../../src/codec/avro/schema.ts'
 import { FlumeError } from '../../../src/core/error.ts'
 import { fuzzRuns } from '../../support/fuzz-runs.ts'
+import { fc } from '../../support/properties.ts'
 
 const person = {
   type: 'record',

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import zlib from 'node:zlib'
-import fc from 'fast-check'
 import { bzip2Uncompress } from '../../../src/codec/compression/bzip2.ts'
 import { compressWith, type HadoopCodec, hadoopCodecNamed } from '../../../src/codec/compression/hadoop.ts'
 import { snappyUncompress } from '../../../src/codec/compression/snappy.ts'
@@ -10,6 +9,7 @@ import { FlumeError } from '../../../src/core/error.ts'
 import { fuzzRuns } from '../../support/fuzz-runs.ts'
 import { logLines } from '../../support/log-lines.ts'
 import { lz4Uncompress } from '../../support/lz4.ts'
+import { fc } from '../../support/properties.ts'
 
 const plenty = 2 ** 26
 

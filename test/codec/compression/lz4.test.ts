@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { lz4Compress } from '../../../src/codec/compression/lz4.ts'
 import { logLines } from '../../support/log-lines.ts'
 import { lz4Uncompress } from '../../support/lz4.ts'
+import { fc } from '../../support/properties.ts'
 
 test('a block is what the format says', () => {
   assert.equal(lz4Compress(Buffer.from('abc')).toString('latin1'), '\x30abc')

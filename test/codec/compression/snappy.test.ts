@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { snappyCompress, snappyUncompress } from '../../../src/codec/compression/snappy.ts'
 import { FlumeError } from '../../../src/core/error.ts'
 import { fuzzRuns } from '../../support/fuzz-runs.ts'
 import { logLines } from '../../support/log-lines.ts'
+import { fc } from '../../support/properties.ts'
 
 const plenty = 2 ** 26
 

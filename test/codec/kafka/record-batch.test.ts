@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { gunzipSync, gzipSync } from 'node:zlib'
-import fc from 'fast-check'
 import { murmur2 } from '../../../src/codec/kafka/murmur2.ts'
 import {
   type DecodeOptions,
@@ -17,6 +16,7 @@ import {
 import { writeInt64 } from '../../../src/codec/kafka/wire.ts'
 import { FlumeError } from '../../../src/core/error.ts'
 import { seededRandom } from '../../../src/core/random.ts'
+import { fc } from '../../support/properties.ts'
 
 /** Broken inputs for each decoder. */
 const inputs = Number(process.env['FUZZ_INPUTS'] ?? 20_000)

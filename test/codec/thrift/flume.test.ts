@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import {
   appendBatchBytesHint,
   readAppend,
@@ -23,6 +22,7 @@ import {
 } from '../../../src/codec/thrift/protocol.ts'
 import { FlumeError } from '../../../src/core/error.ts'
 import { EventBatch } from '../../../src/core/event-batch.ts'
+import { fc } from '../../support/properties.ts'
 import { plainEvents } from '../../support/source-context.ts'
 import { callFrame, messageIn, protocols, recordedThrift, struct } from '../../support/thrift.ts'
 

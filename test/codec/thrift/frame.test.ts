@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { ThriftFrameDecoder } from '../../../src/codec/thrift/frame.ts'
 import { FlumeError } from '../../../src/core/error.ts'
+import { fc } from '../../support/properties.ts'
 
 function frameOf(message: Buffer): Buffer {
   const head = Buffer.alloc(4)

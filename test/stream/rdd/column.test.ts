@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import fc from 'fast-check'
+import { inspect } from 'node:util'
 import { EventBatch } from '../../../src/core/event-batch.ts'
 import {
   bytesOf,
@@ -13,6 +13,7 @@ import {
   encodeRecords,
 } from '../../../src/stream/rdd/column.ts'
 import { FlumeEvents, type SparkFlumeEvent } from '../../../src/stream/receiver/flume-event.ts'
+import { fc } from '../../support/properties.ts'
 
 /** As another thread gets it. */
 const sent = (items: readonly unknown[]): Column => structuredClone(encodeRecords(items))
@@ -70,10 +71,18 @@ describe('records come back from a column as they were', () => {
     })
   }
 
+  test('a date that is none', () => {
+    const [back] = decodeList(sent([new Date(Number.NaN)]))
+    assert.ok(back instanceof Date && Number.isNaN(back.getTime()))
+  })
+
   test('whatever they are', () => {
     fc.assert(
       fc.property(
-        fc.array(fc.anything({ withMap: true, withSet: true, withDate: true, withBigInt: true })),
+        fc
+          .array(fc.anything({ withMap: true, withSet: true, withDate: true, withBigInt: true }))
+          // Node 20's deepEqual holds no invalid date for equal to another.
+          .filter((items) => !inspect(items, { depth: Number.POSITIVE_INFINITY }).includes('Invalid Date')),
         (items) => {
           assert.deepEqual(decodeList(sent(items)), items)
         },

@@ -4,6 +4,7 @@ import { bytesPerSlot } from '../../../core/body-slots.ts'
 import type { Timer } from '../../../core/clock.ts'
 import { asError } from '../../../core/error.ts'
 import { Slots } from '../../../core/slots.ts'
+import { Takers } from '../../../core/takers.ts'
 import type { Disk } from '../../../storage/disk.ts'
 import { EventLog, type Slice } from '../../../storage/event-log.ts'
 import { realDisk } from '../../../storage/real-disk.ts'
@@ -32,10 +33,6 @@ const memoryBytesMax = 16 * 1024 * 1024
 /** Takes are synced with the next put, or after this long: a power failure brings back no more than was delivered meanwhile. */
 const syncTakesWithinMs = 20
 
-interface Taker {
-  readonly wake: () => void
-}
-
 /** What this kind of channel counts, under Flume's names. */
 type OwnCount = 'EventPutErrorCount' | 'EventTakeErrorCount' | 'CheckpointWriteErrorCount'
 
@@ -46,7 +43,7 @@ export class FileChannel implements Channel {
   readonly #disk: Disk
   readonly #slots: Slots
   readonly #bytes: ByteLimit
-  readonly #takers: Taker[] = []
+  readonly #takers: Takers
   #log: EventLog | undefined
   #closed = false
   #timers: Timer[] = []
@@ -55,6 +52,7 @@ export class FileChannel implements Channel {
   constructor(options: FileOptions, context: ChannelContext, disk: Disk) {
     this.#options = options
     this.#context = context
+    this.#takers = new Takers(context.clock)
     this.#disk = disk
     this.#slots = new Slots(options.capacity, context.clock)
     this.#bytes = new ByteLimit(options, context.clock)
@@ -122,7 +120,7 @@ export class FileChannel implements Channel {
       memoryBytesMax,
       onDamage: (damage) => this.#tellDamage(damage),
       onLost: (count) => this.#tellLost(count),
-      onArrival: () => this.#wakeOne(),
+      onArrival: () => this.#takers.wakeOne(),
       onIndexFailed: () => this.#count('CheckpointWriteErrorCount'),
     })
     this.#log = log
@@ -241,10 +239,10 @@ export class FileChannel implements Channel {
       // Woken takers may find that an overlapping take was quicker: they stand in line again for the time that is left.
       const leftMs = untilMs - clock.monotonic()
       if (this.#closed || signal?.aborted || leftMs <= 0) return undefined
-      if (log.available === 0) await this.#eventArrives(leftMs, signal)
+      if (log.available === 0) await this.#takers.wait(leftMs, signal)
       slices = await this.#lend(log, max)
     }
-    if (log.available > 0) this.#wakeOne()
+    if (log.available > 0) this.#takers.wakeOne()
     return this.#lendTo(log, slices, use)
   }
 
@@ -270,7 +268,7 @@ export class FileChannel implements Channel {
     for (const timer of this.#timers) timer.cancel()
     this.#slots.refuseAll()
     this.#bytes.refuseAll()
-    for (const taker of this.#takers.splice(0)) taker.wake()
+    this.#takers.wakeAll()
     await this.#log?.close({ saveIndex: this.#options.checkpointOnClose })
   }
 
@@ -281,7 +279,7 @@ export class FileChannel implements Channel {
       result = await use(batch)
     } catch (error) {
       log.giveBack(slices)
-      this.#wakeOne()
+      this.#takers.wakeOne()
       throw error
     }
     await log.remove(slices, () => {
@@ -319,31 +317,6 @@ export class FileChannel implements Channel {
   #open(): EventLog {
     if (this.#log && !this.#closed) return this.#log
     throw new FlumeError('CLOSED', `Channel closed [channel=${this.#context.name}]`, { retry: true })
-  }
-
-  /** Resolves when an event may have come, the time is over or the signal aborts. */
-  #eventArrives(withinMs: number, signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve) => {
-      const leave = (): void => {
-        const index = this.#takers.indexOf(taker)
-        if (index >= 0) this.#takers.splice(index, 1)
-        taker.wake()
-      }
-      const timer = this.#context.clock.after(withinMs, leave)
-      const taker: Taker = {
-        wake: () => {
-          timer.cancel()
-          signal?.removeEventListener('abort', leave)
-          resolve()
-        },
-      }
-      signal?.addEventListener('abort', leave, { once: true })
-      this.#takers.push(taker)
-    })
-  }
-
-  #wakeOne(): void {
-    this.#takers.shift()?.wake()
   }
 
   #keepTime(log: EventLog): void {

@@ -1,3 +1,4 @@
+import { Takers } from '../../../core/takers.ts'
 import type { Disk } from '../../../storage/disk.ts'
 import { realDisk } from '../../../storage/real-disk.ts'
 import { type Channel, type ChannelContext, defineChannel, EventBatch, FlumeError } from '../../contract.ts'
@@ -56,13 +57,14 @@ export class SpillableChannel implements Channel {
   readonly #order = new DrainOrder()
   /** Puts that wait for room, first come, first served. */
   readonly #line: Waiter[] = []
-  readonly #takers: Waiter[] = []
+  readonly #takers: Takers
   #isOverflowing = false
   #closed = false
 
   constructor(options: SpillableOptions, context: ChannelContext, disk: Disk) {
     this.#options = options
     this.#context = context
+    this.#takers = new Takers(context.clock)
     // Both count what they keep and lend into the counters of the whole, in the moment it counts.
     this.#memory = new MemoryChannel(memoryOptionsOf(options), context, options.avgEventSize)
     this.#file = new FileChannel(fileOptionsOf(options), context, disk)
@@ -122,7 +124,7 @@ export class SpillableChannel implements Channel {
       throw error
     } finally {
       // What failed may have stood before what was kept after it.
-      this.#wakeTaker()
+      this.#takers.wakeOne()
     }
   }
 
@@ -133,7 +135,7 @@ export class SpillableChannel implements Channel {
     counters.eventTakeAttempt++
     const untilMs = clock.monotonic() + this.#options.overflowTimeout * 1000
     const lendTo = (batch: EventBatch): Promise<T> => {
-      if (this.#hasMore) this.#wakeTaker()
+      if (this.#hasMore) this.#takers.wakeOne()
       return use(batch)
     }
     for (;;) {
@@ -144,7 +146,7 @@ export class SpillableChannel implements Channel {
       // While the disk was read, an older event may have come back.
       if (this.#hasMore) continue
       if (leftMs <= 0) return undefined
-      await this.#eventArrives(leftMs, signal)
+      await this.#takers.wait(leftMs, signal)
     }
   }
 
@@ -159,7 +161,8 @@ export class SpillableChannel implements Channel {
   async stop(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    for (const waiter of [...this.#line, ...this.#takers]) waiter.wake()
+    for (const waiter of [...this.#line]) waiter.wake()
+    this.#takers.wakeAll()
     try {
       await this.#saveMemory()
     } finally {
@@ -270,7 +273,7 @@ export class SpillableChannel implements Channel {
         used ??= { result: await use(EventBatch.concat(all)) }
       })
       .catch((error: unknown) => {
-        this.#wakeTaker()
+        this.#takers.wakeOne()
         throw error
       })
     if (used) this.#released()
@@ -352,27 +355,6 @@ export class SpillableChannel implements Channel {
   }
 
   // ── Waiting ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  /** Resolves when an event may have come, the time is over or the signal aborts. */
-  #eventArrives(withinMs: number, signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve) => {
-      const taker: Waiter = {
-        wake: () => {
-          this.#takers.splice(this.#takers.indexOf(taker), 1)
-          timer.cancel()
-          signal?.removeEventListener('abort', taker.wake)
-          resolve()
-        },
-      }
-      const timer = this.#context.clock.after(withinMs, taker.wake)
-      signal?.addEventListener('abort', taker.wake, { once: true })
-      this.#takers.push(taker)
-    })
-  }
-
-  #wakeTaker(): void {
-    this.#takers[0]?.wake()
-  }
 
   #open(): void {
     if (this.#closed) {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
 import { PathPattern, type PatternSettings } from '../../../../src/agent/sink/hdfs/path-pattern.ts'
 import { TimeZone } from '../../../../src/codec/time-zone.ts'
 import { EventBatch } from '../../../../src/core/event-batch.ts'
 import { textsOf } from '../../../support/batches.ts'
+import { fc } from '../../../support/properties.ts'
 
 const settings: PatternSettings = {
   zone: TimeZone.utc,
