@@ -1,7 +1,7 @@
 import { readSeparateEvents, writeSeparateEvents } from '../../codec/avro/events.ts'
 import { keyTextAt } from '../../codec/kafka/record-batch.ts'
 import { asError, explain, FlumeError } from '../../core/error.ts'
-import { readConsumer, readProducer } from '../../net/kafka/client-options.ts'
+import { readConsumer, readProducer, zookeeperProblems } from '../../net/kafka/client-options.ts'
 import type { ConnectKafka, KafkaCluster, OffsetAt } from '../../net/kafka/cluster.ts'
 import { GroupConsumer, type RecordSlice } from '../../net/kafka/consumer.ts'
 import { partitionsOf } from '../../net/kafka/partitions.ts'
@@ -127,21 +127,7 @@ function check(values: KafkaChannelOptions, settings?: CheckSettings): readonly 
       message: 'is old and still works; kafka.consumer.auto.offset.reset = earliest or latest says the same',
     })
   }
-  if (values.migrateZookeeperOffsets) {
-    problems.push({
-      option: 'migrateZookeeperOffsets',
-      code: 'not-supported',
-      message: 'offsets cannot be taken over from ZooKeeper',
-      hint: 'let real Flume 1.9 do it once, or set the offsets of the group with kafka-consumer-groups.sh --reset-offsets',
-    })
-  } else if (values.zookeeperConnect !== undefined) {
-    problems.push({
-      option: 'zookeeperConnect',
-      severity: 'warning',
-      code: 'no-effect',
-      message: 'has no effect: ZooKeeper is not asked, neither for brokers nor for offsets',
-    })
-  }
+  problems.push(...zookeeperProblems(values.migrateZookeeperOffsets, values.zookeeperConnect))
   return problems
 }
 

@@ -3,7 +3,7 @@ import { readJavaPattern } from '../../codec/java-regex.ts'
 import { headersAt, keyTextAt } from '../../codec/kafka/record-batch.ts'
 import { Backoff } from '../../core/backoff.ts'
 import { explain, FlumeError } from '../../core/error.ts'
-import { readConsumer } from '../../net/kafka/client-options.ts'
+import { readConsumer, zookeeperProblems } from '../../net/kafka/client-options.ts'
 import type { ConnectKafka, OffsetAt } from '../../net/kafka/cluster.ts'
 import { GroupConsumer, type RecordSlice } from '../../net/kafka/consumer.ts'
 import { connectKafka } from '../../net/kafka/platformatic.ts'
@@ -108,21 +108,7 @@ function check(values: KafkaSourceOptions, settings?: CheckSettings): readonly O
       hint: 'set kafka.topics or kafka.topics.regex',
     })
   }
-  if (values.migrateZookeeperOffsets) {
-    problems.push({
-      option: 'migrateZookeeperOffsets',
-      code: 'not-supported',
-      message: 'offsets cannot be taken over from ZooKeeper',
-      hint: 'let real Flume 1.9 do it once, or set the offsets of the group with kafka-consumer-groups.sh --reset-offsets',
-    })
-  } else if (values.zookeeperConnect !== undefined) {
-    problems.push({
-      option: 'zookeeperConnect',
-      severity: 'warning',
-      code: 'no-effect',
-      message: 'has no effect: ZooKeeper is not asked, neither for brokers nor for offsets',
-    })
-  }
+  problems.push(...zookeeperProblems(values.migrateZookeeperOffsets, values.zookeeperConnect))
   return problems
 }
 

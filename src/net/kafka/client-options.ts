@@ -442,3 +442,20 @@ function readAcks(keys: KeyReader, text: string): -1 | 0 | 1 {
   keys.error('acks', 'bad-value', `"${value}" is not one of all, -1, 1, 0`)
   return -1
 }
+
+/** What is wrong with the options that once led to ZooKeeper, which nobody asks any more. */
+export function zookeeperProblems(migratesOffsets: boolean, servers: string | undefined): readonly ClientProblem[] {
+  if (migratesOffsets) {
+    return [
+      {
+        option: 'migrateZookeeperOffsets',
+        code: 'not-supported',
+        message: 'offsets cannot be taken over from ZooKeeper',
+        hint: 'let real Flume 1.9 do it once, or set the offsets of the group with kafka-consumer-groups.sh --reset-offsets',
+      },
+    ]
+  }
+  if (servers === undefined) return []
+  const message = 'has no effect: ZooKeeper is not asked, neither for brokers nor for offsets'
+  return [{ option: 'zookeeperConnect', severity: 'warning', code: 'no-effect', message }]
+}
