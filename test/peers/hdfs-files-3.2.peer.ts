@@ -1,0 +1,3 @@
+import { hdfsFiles } from './hdfs-files.ts'
+
+hdfsFiles('3.2.1')
