@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { systemClock } from '../../src/core/clock.ts'
+import type { RunningProcess } from '../support/running-process.ts'
 import { client } from './hdfs-lines.ts'
 import { type Hdfs, startHdfs } from './peers.ts'
 
@@ -11,10 +12,16 @@ const idleMs = Number(process.env['HDFS_IDLE_S'] ?? 65) * 1000
 
 describe('many open files of a real HDFS', () => {
   let hdfs: Hdfs
+  const nodes: RunningProcess[] = []
   before(async () => {
-    hdfs = await startHdfs({ configuration: { 'dfs.datanode.max.transfer.threads': '8192' } })
+    hdfs = await startHdfs({ dataNodes: 0 })
+    // In processes of their own, each with its share of sockets, open files and threads (two a file).
+    for (let node = 0; node < 3; node++) nodes.push(await hdfs.startDataNode())
   })
-  after(() => hdfs.process.stop())
+  after(async () => {
+    for (const node of nodes) await node.stop()
+    await hdfs.process.stop()
+  })
 
   it(`holds ${fileCount} of them through a pause of ${idleMs / 1000} s, and goes on with each`, {
     timeout: 900_000,

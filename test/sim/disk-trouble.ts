@@ -35,8 +35,12 @@ const umount = (path: string): void => {
 /** The same directory, in its own place, read-only; files that are open for writing stay so. */
 const readOnly = {
   begin: (data: string) => {
-    mount('--bind', data, data)
-    mount('-o', 'remount,bind,ro', data)
+    // Made beside it and moved there: in its place, a file that the agent opens in between would keep it writable.
+    const beside = `${data}.read-only`
+    mkdirSync(beside)
+    mount('--bind', data, beside)
+    mount('-o', 'remount,bind,ro', beside)
+    mount('--move', beside, data)
   },
   end: umount,
 }
