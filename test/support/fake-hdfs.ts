@@ -91,6 +91,8 @@ export class FakeHdfs {
   chance: ((place: FaultPlace) => HdfsFault | undefined) | undefined
   /** The next so many calls of a method are answered by this exception. */
   readonly exceptions = new Map<string, { exception: string; message?: string; times: number }>()
+  /** Packets without bytes that data nodes have got, which keep a pipeline from being hung up. */
+  heartbeats = 0
   /** How often `complete` says "not yet". */
   notYet = 0
   encryptDataTransfer = false
@@ -694,6 +696,7 @@ class DataSide {
     const checksumsAt = 6 + headerLength
     const data = bytes.subarray(total - length)
     if (sequence === -1) {
+      this.#fake.heartbeats++
       this.#ack(
         sequence,
         write.nodes.map(() => 0),

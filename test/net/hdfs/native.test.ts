@@ -6,6 +6,7 @@ import { CommittedFile } from '../../../src/net/hdfs/committed-file.ts'
 import { FileSystemError } from '../../../src/net/hdfs/file-system.ts'
 import { JobFiles } from '../../../src/net/hdfs/job-files.ts'
 import { NativeHdfs, type NativeHdfsOptions } from '../../../src/net/hdfs/native/native-hdfs.ts'
+import { ManualClock, settle } from '../../../src/testing/manual-clock.ts'
 import { fileSystemContract } from '../../contract/file-system.ts'
 import { FakeHdfs, type FaultPlace, type HdfsFault } from '../../support/fake-hdfs.ts'
 import { freePort } from '../../support/free-port.ts'
@@ -76,6 +77,30 @@ describe('a native client', () => {
       await files.close()
     })
   }
+
+  it('sends a data node a heartbeat 30 s after the last packet, whenever that was', async () => {
+    // The data node hangs up after 60 s.
+    const clock = new ManualClock()
+    const files = client(fake, { clock })
+    const path = fresh()
+    const file = await files.begin(path, [Buffer.from('one ')])
+    const atFirst = fake.heartbeats
+    const heard = async (heartbeats: number): Promise<void> => {
+      while (fake.heartbeats < atFirst + heartbeats) await settle()
+    }
+    await clock.advance(20_000)
+    await file.write([Buffer.from('two ')])
+    await clock.advance(29_999)
+    assert.equal(fake.heartbeats, atFirst)
+    await clock.advance(1)
+    await heard(1)
+    await clock.advance(30_000)
+    await heard(2)
+    await file.write([Buffer.from('three')])
+    await file.close()
+    assert.equal(fake.contentOf(path), 'one two three')
+    await files.close()
+  })
 
   it('leaves a data node out that hangs, though others wait for it', async () => {
     for (const hung of [0, 1, 2]) {

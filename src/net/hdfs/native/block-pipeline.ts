@@ -51,7 +51,7 @@ export class BlockPipeline {
   #corked = 0
   #unacked = 0
   #lastAckMs = 0
-  #sentSinceHeartbeat = false
+  #lastSentMs = 0
   #stallTimer: Timer | undefined
   #heartbeat: Timer | undefined
 
@@ -60,6 +60,7 @@ export class BlockPipeline {
     this.#request = request
     this.#settings = settings
     this.#listener = listener
+    this.#lastSentMs = settings.clock.monotonic()
     socket.on('data', (chunk: Buffer) => this.#take(chunk))
     socket.on('error', (error) => this.#fail(new PipelineError(error, [0])))
     socket.on('close', () => this.#fail(new PipelineError(new Error('the data node closed the connection'), [0])))
@@ -133,7 +134,7 @@ export class BlockPipeline {
   }
 
   #write(bytes: Buffer): void {
-    this.#sentSinceHeartbeat = true
+    this.#lastSentMs = this.#settings.clock.monotonic()
     if (this.#corked++ === 0) {
       this.#socket.cork()
       process.nextTick(() => this.#uncork())
@@ -204,13 +205,15 @@ export class BlockPipeline {
     })
   }
 
+  /** Whatever goes out puts the next heartbeat off: never more than `heartbeatMs` pass without a packet. */
   #beat(): void {
-    this.#heartbeat = this.#settings.clock.after(heartbeatMs, () => {
-      if (!this.#sentSinceHeartbeat) {
+    const { clock } = this.#settings
+    const dueMs = this.#lastSentMs + heartbeatMs - clock.monotonic()
+    this.#heartbeat = clock.after(dueMs, () => {
+      if (clock.monotonic() - this.#lastSentMs >= heartbeatMs) {
         const head = { offset: 0, number: heartbeatNumber, isLast: false, sync: false }
         this.#write(packet(head, 0, this.#request.checksum.chunkBytes, () => undefined))
       }
-      this.#sentSinceHeartbeat = false
       this.#beat()
     })
   }
