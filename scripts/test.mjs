@@ -1,6 +1,7 @@
 // Runs the built tests of one kind with Node's own runner. Usage: test.mjs [test|peer|sim|parity] [--coverage] [PART-OF-PATH…]
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -33,7 +34,8 @@ if (files.length === 0) {
 const { timeoutMs, oneByOne } = kinds[kind]
 const command = [
   ...['--enable-source-maps', '--test', `--test-timeout=${timeoutMs}`],
-  ...(oneByOne ? ['--test-concurrency=1'] : []),
+  // Node leaves one processor free; much of a test file's time is starting and waiting.
+  `--test-concurrency=${oneByOne ? 1 : Math.max(2, availableParallelism())}`,
   `--test-reporter=${relative(process.cwd(), join(root, 'scripts', 'reporter.mjs')).replace(/^(?!\.)/, './')}`,
   '--test-reporter-destination=stdout',
   ...files,
