@@ -52,6 +52,8 @@ interface Flow {
   orphans(): Promise<number>
   /** Whether the next agent gives them their final names. */
   readonly recovers?: boolean
+  /** Rejects when something is left that should not be; asked at the end, after the last agent has stopped. */
+  checkEnd?(): Promise<void>
   close(): Promise<void>
 }
 
@@ -117,6 +119,7 @@ export async function crashFlow(
     assert.equal(arrived.size, flow.written, 'more arrived than was written')
     const left = await flow.orphans()
     if (flow.recovers) assert.equal(left, 0, 'a file has kept its in-use name')
+    await flow.checkEnd?.()
     const total = [...arrived.values()].reduce((sum, count) => sum + count, 0)
     return { kills, written: flow.written, arrived: total, doubles: total - flow.written, orphans, left }
   } finally {
@@ -130,11 +133,12 @@ export async function crashFlow(
 
 /**
  * Files that are dropped into a directory → files of the HDFS sink, below `target`, such as `hdfs://127.0.0.1:8020/crash`; on
- * the local disk when it is left out. Local files have no leases, so what a kill leaves open there keeps its in-use name.
+ * the local disk when it is left out. Local files have no leases: the sink's own notes tell what a kill left open.
  */
 export function spooldirHdfs(target?: string): MakeFlow {
   return async (folder, random) => {
     const spool = join(folder, 'spool')
+    const notes = join(folder, 'open-files')
     await mkdir(spool)
     const address = `${target ?? `file://${folder}`}/${folder.slice(-6)}`
     const { fileSystem, path } = openFileSystem(address, {
@@ -171,8 +175,11 @@ export function spooldirHdfs(target?: string): MakeFlow {
         'a1.sinks.k1.hdfs.rollInterval = 0',
         'a1.sinks.k1.hdfs.rollSize = 0',
         `a1.sinks.k1.hdfs.batchSize = ${sinkBatch}`,
+        `a1.sinks.k1.hdfs.openFilesDir = ${notes}`,
       ],
-      recovers: fileSystem.hasLeases,
+      recovers: true,
+      checkEnd: async () =>
+        assert.deepEqual(await readdir(notes).catch(() => []), [], 'notes of files in use are left'),
       get written() {
         return written
       },

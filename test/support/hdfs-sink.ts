@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Sink, SinkContext } from '../../src/agent/contract.ts'
 import { hdfs } from '../../src/agent/sink/hdfs/index.ts'
 import type { Clock } from '../../src/core/clock.ts'
@@ -34,7 +37,22 @@ export function hdfsOptions(texts: Readonly<Record<string, string>>): Record<str
   return readOptions(hdfs, texts)
 }
 
+let openFilesDir: string | undefined
+
+/** Where sinks note their files in use unless a test says otherwise: a folder of this process. */
+function openFilesFolder(): string {
+  if (openFilesDir === undefined) {
+    const made = mkdtempSync(join(tmpdir(), 'flume-ts-open-files-'))
+    process.once('exit', () => rmSync(made, { recursive: true, force: true }))
+    openFilesDir = made
+  }
+  return openFilesDir
+}
+
 /** An HDFS sink with the given options. */
 export async function hdfsSink(texts: Readonly<Record<string, string>>, settings: HdfsSinkSettings): Promise<Sink> {
-  return (await hdfs.create(hdfsOptions(texts) as never, sinkContext(settings))) as Sink
+  return (await hdfs.create(
+    hdfsOptions({ 'hdfs.openFilesDir': openFilesFolder(), ...texts }) as never,
+    sinkContext(settings),
+  )) as Sink
 }

@@ -9,6 +9,7 @@ import {
   type Timer,
 } from '../../contract.ts'
 import type { Closer } from './closer.ts'
+import type { OpenFiles } from './open-files.ts'
 import type { Pool } from './pool.ts'
 
 export interface BucketSettings {
@@ -32,6 +33,8 @@ export interface BucketTools {
   readonly settings: BucketSettings
   readonly fileSystem: FileSystem
   readonly closer: Closer
+  /** Notes files in use where there are no leases. */
+  readonly openFiles: OpenFiles | undefined
   readonly pool: Pool
   readonly clock: Clock
   readonly counters: SinkContext['counters']
@@ -233,15 +236,19 @@ export class Bucket {
   }
 
   async #createFile(open: OpenFile, parts: readonly Uint8Array[]): Promise<void> {
+    const { fileSystem, openFiles, counters } = this.#tools
     for (let taken = 0; ; taken++) {
+      const { path } = open.file
       try {
         // Looked at first: a create that fails midway must know that what it finds afterwards is its own.
-        if (await this.#tools.fileSystem.status(open.file.path)) throw new NameTaken()
+        if (await fileSystem.status(path)) throw new NameTaken()
+        await openFiles?.opened(path, this.#finalPath(open.number))
         return await open.file.write(parts)
       } catch (error) {
+        if (open.file.state === 'absent') await openFiles?.closed(path)
         const isTaken = error instanceof NameTaken || reasonOf(error) === 'exists'
         if (!isTaken || taken === takenNamesMax) {
-          this.#tools.counters.connectionFailed++
+          counters.connectionFailed++
           throw error
         }
         open.number = ++this.#counter

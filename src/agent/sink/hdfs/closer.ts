@@ -3,6 +3,7 @@ import type { Logger } from '../../../monitor/logger.ts'
 import { type CommittedFile, leasePatienceMs } from '../../../net/hdfs/committed-file.ts'
 import { type FileSystem, reasonOf } from '../../../net/hdfs/file-system.ts'
 import type { Clock, SinkContext, Timer } from '../../contract.ts'
+import type { OpenFiles } from './open-files.ts'
 import { Pool } from './pool.ts'
 
 /** A file that takes no more events and has to get its final name. */
@@ -16,6 +17,7 @@ export interface Finished {
 }
 
 interface Waiting extends Finished {
+  readonly inUsePath: string
   ended: boolean
   finalPath: string
   tries: number
@@ -45,6 +47,7 @@ export class Closer {
   readonly #clock: Clock
   readonly #log: Logger
   readonly #counters: SinkContext['counters']
+  readonly #openFiles: OpenFiles | undefined
   readonly #waiting = new Set<Waiting>()
   readonly #stop = new AbortController()
   /** HDFS did not answer while stopping. */
@@ -55,7 +58,9 @@ export class Closer {
     fileSystem: FileSystem,
     settings: CloserSettings,
     context: Pick<SinkContext, 'clock' | 'log' | 'counters'>,
+    openFiles: OpenFiles | undefined,
   ) {
+    this.#openFiles = openFiles
     this.#fileSystem = fileSystem
     this.#settings = settings
     this.#clock = context.clock
@@ -73,6 +78,7 @@ export class Closer {
     const { file, end, finalPath } = finished
     const waiting: Waiting = {
       file,
+      inUsePath: file.path,
       end,
       finalPath,
       nextPath: () => finished.nextPath(),
@@ -129,6 +135,7 @@ export class Closer {
       await file.close()
       if (file.state === 'clean' && file.path !== waiting.finalPath) await this.#rename(waiting)
       this.#waiting.delete(waiting)
+      await this.#openFiles?.closed(waiting.inUsePath)
       this.#counters.connectionClosed++
       if (waiting.tries > 1) this.#log.info(`${file.path} is closed, at try ${waiting.tries}`)
     } catch (error) {
@@ -145,6 +152,7 @@ export class Closer {
     const { file, tries } = waiting
     if (reasonOf(error) === 'missing') {
       this.#waiting.delete(waiting)
+      void this.#openFiles?.closed(waiting.inUsePath)
       this.#log.error(`${file.path} was removed by someone else, and ${file.committedBytes} confirmed bytes with it`)
       return
     }

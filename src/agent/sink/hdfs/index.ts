@@ -4,6 +4,7 @@ import { hadoopCodecNamed, hadoopCodecNames } from '../../../codec/compression/h
 import type { RoundUnit } from '../../../codec/date-letters.ts'
 import { TimeZone } from '../../../codec/time-zone.ts'
 import { type FileSystem, parentOf } from '../../../net/hdfs/file-system.ts'
+import type { Ending } from '../../../net/hdfs/finish-file.ts'
 import { fileSystemSchemes, openFileSystem, splitAddress } from '../../../net/hdfs/open.ts'
 import { bytes, choice, count, flag, millis, nested, type Options, seconds, text, whole } from '../../../spec/option.ts'
 import {
@@ -20,7 +21,8 @@ import {
 import { Bucket, type BucketTools } from './bucket.ts'
 import { Closer } from './closer.ts'
 import { CompressedSerializer } from './compressed-serializer.ts'
-import { type Ending, Leftovers } from './leftovers.ts'
+import { findLeftovers, finishLeftovers } from './leftovers.ts'
+import { OpenFiles } from './open-files.ts'
 import { knownMachineNames, machineNames, PathPattern, type Share } from './path-pattern.ts'
 import { Pool } from './pool.ts'
 import { checkKeys, SequenceSerializer } from './sequence-serializer.ts'
@@ -117,6 +119,10 @@ const options = {
   'hdfs.webhdfs.url': text({
     optional: true,
     doc: 'HTTP address of the name node, or several separated by commas; else from HADOOP_CONF_DIR, else port 9870, then 50070.',
+  }),
+  'hdfs.openFilesDir': text({
+    default: '~/.flume/hdfs-open-files',
+    doc: 'Folder of this machine where files in use are noted, so that the next start finishes those that a kill leaves; agents may share it. For local files and WebHDFS: in HDFS’s own protocol leases tell. "none" notes nothing.',
   }),
   'hdfs.headerSlash': choice({
     of: ['directory', 'replace'],
@@ -289,10 +295,8 @@ class HdfsSink implements Sink {
   /** Rejects CONNECTION while HDFS cannot be reached. */
   async start(): Promise<void> {
     await this.#fileSystem.status(this.#root)
-    // Asked for once, before the first file of this run; WebHDFS and local files cannot tell whose a file is.
-    if (!this.#fileSystem.hasLeases || this.#leftovers) return
-    const leftovers = this.#newLeftovers()
-    this.#leftovers = leftovers.finish(await leftovers.find(), this.#stopping.signal)
+    // Asked for once, before the first file of this run.
+    this.#leftovers ??= (await this.#finishLeftovers()).done
   }
 
   /**
@@ -320,23 +324,39 @@ class HdfsSink implements Sink {
     this.#stopping.abort()
     await this.#leftovers
     await this.#tools.closer.stop()
+    await this.#tools.openFiles?.stop()
     await this.#fileSystem.close()
   }
 
-  #newLeftovers(): Leftovers {
+  /** Finishes what a killed agent left, found by leases, or by what it has noted. */
+  async #finishLeftovers(): Promise<{ readonly done: Promise<void> }> {
+    const { clock, log } = this.#context
+    const tools = { fileSystem: this.#fileSystem, clock, log, signal: this.#stopping.signal }
+    const { openFiles } = this.#tools
+    if (openFiles) return openFiles.finishAbandoned(tools)
+    if (!this.#fileSystem.hasLeases) return { done: Promise.resolve() }
     const get = this.#options
-    return new Leftovers(
-      this.#fileSystem,
-      {
-        root: this.#fixedRoot,
-        inUsePrefix: get['hdfs.inUsePrefix'],
-        filePrefix: get['hdfs.filePrefix'],
-        fileSuffix: this.#serializers.fileSuffix,
-        inUseSuffix: get['hdfs.emptyInUseSuffix'] ? '' : get['hdfs.inUseSuffix'],
-        ending: this.#serializers.ending,
-      },
-      this.#context,
-    )
+    const settings = {
+      root: this.#fixedRoot,
+      inUsePrefix: get['hdfs.inUsePrefix'],
+      filePrefix: get['hdfs.filePrefix'],
+      fileSuffix: this.#serializers.fileSuffix,
+      inUseSuffix: get['hdfs.emptyInUseSuffix'] ? '' : get['hdfs.inUseSuffix'],
+    }
+    const found = await findLeftovers(this.#fileSystem, settings, this.#context)
+    return { done: finishLeftovers(found, { ...tools, ending: this.#serializers.ending }) }
+  }
+
+  #newOpenFiles(): OpenFiles | undefined {
+    const directory = this.#options['hdfs.openFilesDir']
+    if (this.#fileSystem.hasLeases || directory === 'none') return undefined
+    const settings = {
+      directory,
+      place: this.#fileSystem.address,
+      user: this.#options['hdfs.proxyUser'] ?? '',
+      ending: this.#serializers.ending,
+    }
+    return new OpenFiles(settings, this.#context.log)
   }
 
   #bucket({ directory, prefix }: Share, evicted: Promise<void>[]): Bucket {
@@ -388,6 +408,7 @@ class HdfsSink implements Sink {
     const { clock, counters } = this.#context
     const get = this.#options
     const retryIntervalMs = get['hdfs.retryInterval'] * 1000
+    const openFiles = this.#newOpenFiles()
     return {
       fileSystem: this.#fileSystem,
       clock,
@@ -397,7 +418,9 @@ class HdfsSink implements Sink {
         this.#fileSystem,
         { closeTries: Math.max(0, get['hdfs.closeTries']), retryIntervalMs },
         this.#context,
+        openFiles,
       ),
+      openFiles,
       settings: {
         rollIntervalMs: Math.max(0, get['hdfs.rollInterval']) * 1000,
         rollSizeBytes: Math.max(0, get['hdfs.rollSize']),
