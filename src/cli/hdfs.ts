@@ -1,12 +1,23 @@
 import { once } from 'node:events'
 import { open } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { resolve } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import { Command, CommanderError, Option } from 'commander'
 import { systemClock } from '../core/clock.ts'
-import { FlumeError } from '../core/error.ts'
+import { explain, FlumeError } from '../core/error.ts'
 import { escapeControls } from '../monitor/logger.ts'
-import { type FileStatus, type FileSystem, FileSystemError, type OpenFile } from '../net/hdfs/file-system.ts'
+import {
+  type FileStatus,
+  type FileSystem,
+  FileSystemError,
+  normalizePath,
+  type OpenFile,
+} from '../net/hdfs/file-system.ts'
+import { endingNamed, FileFinisher } from '../net/hdfs/finish-file.ts'
 import { openFileSystem } from '../net/hdfs/open.ts'
+import { type OpenName, OpenNames } from '../storage/open-names.ts'
+import { realDisk } from '../storage/real-disk.ts'
 import { mountOf } from './mount.ts'
 import type { Terminal, Verb } from './verb.ts'
 
@@ -16,6 +27,7 @@ interface Given {
   readonly webhdfsUrl: string | undefined
   readonly user: string | undefined
   readonly force: boolean
+  readonly openFiles: string
   readonly timeout: number
 }
 
@@ -73,7 +85,7 @@ export function hdfsCommand(): Command {
   }
   return new Command('flume-ts hdfs')
     .description(
-      'Looks into a file system as the HDFS sink sees it: lists a directory, prints a file, writes one (from FILE or the standard input), closes a file whose writer is gone.',
+      'Looks into a file system as the HDFS sink sees it: lists a directory, prints a file, writes one (from FILE or the standard input), closes a file whose writer is gone, and on local disks and over WebHDFS finishes what a killed agent left below a directory.',
     )
     .argument('<action>', Object.keys(actions).join(', '))
     .argument('<url>', 'such as hdfs://namenode:8020/flume')
@@ -86,6 +98,11 @@ export function hdfsCommand(): Command {
     .option('--webhdfs-url <url>', 'HTTP address of the name node')
     .option('--user <name>', 'whose rights are used; HADOOP_USER_NAME or the login when left out')
     .option('--force', 'put: replace a file; recover: take the file from a live writer too', false)
+    .option(
+      '--open-files <dir>',
+      'recover: where agents of this machine note their files in use',
+      '~/.flume/hdfs-open-files',
+    )
     .option('--timeout <seconds>', 'longest time for one exchange', seconds, 30)
 }
 
@@ -130,22 +147,91 @@ const actions: Readonly<Record<'ls' | 'cat' | 'put' | 'recover', Action>> = {
     stdout.write(`${path}: ${bytes} bytes\n`)
   },
 
-  recover: async ({ fileSystem, path }, { stdout }, { force }) => {
-    const untilMs = systemClock.monotonic() + recoveryPatienceMs
-    while (!(await fileSystem.recover(path, { force }))) {
-      if (systemClock.monotonic() > untilMs) {
-        throw new FileSystemError(
-          'leased',
-          `${path} is still held by a writer, or data nodes of its last block are missing`,
-          {
-            hint: 'a live writer keeps its file unless --force is given',
-          },
-        )
-      }
-      await systemClock.sleep(recoveryPauseMs)
+  recover: async ({ fileSystem, path }, terminal, given) => {
+    const noted = await finishNoted(fileSystem, path, terminal, given)
+    const status = await fileSystem.status(path)
+    if (status?.kind === 'directory') {
+      if (noted > 0) return
+      throw new FileSystemError(
+        'other',
+        `no file below ${path} is noted in ${given.openFiles} as left by a killed agent`,
+        {
+          hint: 'name the file; --open-files names the agent’s hdfs.openFilesDir',
+        },
+      )
     }
-    stdout.write(`${path} is closed, ${(await fileSystem.status(path))?.sizeBytes} bytes\n`)
+    if (status || noted === 0) await closeFile(fileSystem, path, terminal, given)
   },
+}
+
+/** Gives what killed agents of this machine have left at this place its final name; resolves to how many files that were. */
+async function finishNoted(
+  fileSystem: FileSystem,
+  path: string,
+  { stdout, stderr }: Terminal,
+  { openFiles, force }: Given,
+): Promise<number> {
+  if (fileSystem.hasLeases) return 0
+  const asked = normalizePath(path)
+  const isAsked = ({ name }: OpenName): boolean =>
+    `${normalizePath(name)}/`.startsWith(asked === '/' ? '/' : `${asked}/`)
+  const { claimed, alive, problems } = await OpenNames.claim(
+    realDisk,
+    resolve(openFiles.replace(/^~(?=\/|$)/, homedir())),
+    ({ place }, names) => place === fileSystem.address && names.some(isAsked),
+  )
+  const warn = (message: string): void => {
+    stderr.write(`${escapeControls(message)}\n`)
+  }
+  for (const problem of problems) warn(explain(problem))
+  const held = alive.find(({ name }) => normalizePath(name) === asked)
+  if (held && !force) {
+    throw new FileSystemError('leased', `${path} is being written by an agent that runs`, {
+      hint: 'stop it first; --force takes the file from it',
+    })
+  }
+  let files = 0
+  try {
+    for (const names of claimed) {
+      const finisher = new FileFinisher(fileSystem, endingNamed(names.about.ending ?? ''), {
+        clock: systemClock,
+        log: { warn },
+      })
+      for (const { name, finalName } of names.names.filter(isAsked)) {
+        files++
+        const finished = await finisher.finish(name, finalName, new AbortController().signal)
+        if (finished === 'held') throw new FileSystemError('leased', `${name} is still held by a writer`)
+        await names.remove(name)
+        const outcome =
+          typeof finished === 'object'
+            ? `is finished as ${finished.path}, ${finished.sizeBytes} bytes`
+            : finished === 'removed'
+              ? 'held nothing that was confirmed, and is removed'
+              : 'is not there any more'
+        stdout.write(`${escapeControls(name)} ${outcome}\n`)
+      }
+    }
+  } finally {
+    for (const names of claimed) await names.close()
+  }
+  return files
+}
+
+async function closeFile(fileSystem: FileSystem, path: string, { stdout }: Terminal, { force }: Given): Promise<void> {
+  const untilMs = systemClock.monotonic() + recoveryPatienceMs
+  while (!(await fileSystem.recover(path, { force }))) {
+    if (systemClock.monotonic() > untilMs) {
+      throw new FileSystemError(
+        'leased',
+        `${path} is still held by a writer, or data nodes of its last block are missing`,
+        {
+          hint: 'a live writer keeps its file unless --force is given',
+        },
+      )
+    }
+    await systemClock.sleep(recoveryPauseMs)
+  }
+  stdout.write(`${path} is closed, ${(await fileSystem.status(path))?.sizeBytes} bytes\n`)
 }
 
 function lineOf({ kind, path, sizeBytes, modifiedMs }: FileStatus, width: number): string {

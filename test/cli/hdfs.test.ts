@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { after, describe, it } from 'node:test'
 import { main } from '../../src/cli/flume-ts.ts'
+import { OpenNames } from '../../src/storage/open-names.ts'
+import { realDisk } from '../../src/storage/real-disk.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'flume-ts-'))
 after(() => rmSync(folder, { recursive: true }))
@@ -43,6 +45,48 @@ describe('flume-ts hdfs', () => {
     assert.equal(refused.code, 1)
     assert.match(refused.err, /exist/)
     assert.equal((await run('put', 'hdfs://nn:8020/b.txt', local, '--force')).code, 0)
+  })
+
+  const notes = join(folder, 'notes')
+  /** As an agent leaves it that notes its files in use. */
+  const note = (...names: readonly string[]): void => {
+    mkdirSync(notes, { recursive: true })
+    const lines = [
+      `{"version":1,"place":${JSON.stringify(folder)},"user":"etl","ending":"newline"}`,
+      ...names.map((name) => `+["${name}.tmp","${name}"]`),
+      '',
+    ]
+    writeFileSync(join(notes, '0123456789abcdef.open'), lines.join('\n'))
+    for (const name of names) writeFileSync(join(folder, `${name}.tmp`), 'whole\ntorn')
+  }
+  const recover = (path: string, ...more: readonly string[]) =>
+    run('recover', `hdfs://nn:8020${path}`, '--open-files', notes, ...more)
+
+  it('finishes what a killed agent left below a directory, and nothing else', async () => {
+    note('/a.1700000000001', '/a.1700000000002', '/b.1700000000003')
+    const one = await recover('/a.1700000000001.tmp')
+    assert.equal(one.out, '/a.1700000000001.tmp is finished as /a.1700000000001, 6 bytes\n', one.err)
+    assert.equal(readFileSync(join(folder, 'a.1700000000001'), 'utf8'), 'whole\n')
+    rmSync(join(folder, 'b.1700000000003.tmp'))
+    const rest = await recover('/')
+    assert.match(rest.out, /^\/a\.1700000000002\.tmp is finished as \/a\.1700000000002, 6 bytes$/m)
+    assert.match(rest.out, /^\/b\.1700000000003\.tmp is not there any more$/m)
+    assert.deepEqual(readdirSync(notes), [])
+    const nothing = await recover('/')
+    assert.equal(nothing.code, 1)
+    assert.match(nothing.err, /no file below \/ is noted .*--open-files/s)
+  })
+
+  it('leaves a file to the agent that writes it, unless told otherwise', async () => {
+    const held = await OpenNames.begin(realDisk, notes, { place: folder, user: '', ending: 'newline' })
+    writeFileSync(join(folder, 'c.tmp'), 'one\n')
+    await held.add({ name: '/c.tmp', finalName: '/c' })
+    const refused = await recover('/c.tmp')
+    assert.equal(refused.code, 1)
+    assert.match(refused.err, /\/c\.tmp is being written by an agent that runs/)
+    assert.match((await recover('/c.tmp', '--force')).out, /\/c\.tmp is closed, 4 bytes/)
+    await held.remove('/c.tmp')
+    await held.close()
   })
 
   const wrong: [argv: string[], code: number, err: RegExp][] = [

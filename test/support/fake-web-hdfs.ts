@@ -105,9 +105,13 @@ export class FakeWebHdfs {
     return this.#files.get(path)?.bytes.toString()
   }
 
-  put(path: string, content: string): void {
+  bytesOf(path: string): Buffer | undefined {
+    return this.#files.get(path)?.bytes
+  }
+
+  put(path: string, content: string | Buffer): void {
     this.#makeParents(path)
-    this.#files.set(path, { bytes: Buffer.from(content), directory: false, hidden: undefined })
+    this.#files.set(path, { bytes: Buffer.from(content as string), directory: false, hidden: undefined })
   }
 
   /** As if someone else had deleted it. */
