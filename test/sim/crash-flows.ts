@@ -10,7 +10,7 @@ import { type Clock, systemClock } from '../../src/core/clock.ts'
 import type { EventBatch } from '../../src/core/event-batch.ts'
 import { type Random, seededRandom } from '../../src/core/random.ts'
 import { flumeService } from '../../src/net/avro-rpc/flume-service.ts'
-import type { FileStatus } from '../../src/net/hdfs/file-system.ts'
+import { type FileStatus, reasonOf } from '../../src/net/hdfs/file-system.ts'
 import { openFileSystem } from '../../src/net/hdfs/open.ts'
 import { KafkaError } from '../../src/net/kafka/errors.ts'
 import { connectKafka } from '../../src/net/kafka/platformatic.ts'
@@ -197,7 +197,14 @@ export function spooldirHdfs(target?: string): MakeFlow {
       progress: done,
       arrived: async () => {
         const counts = new Map<number, number>()
-        for (const file of await fileSystem.list(path)) count(await read(file), counts)
+        for (const file of await fileSystem.list(path)) {
+          // One that gets its final name just now is read the next time.
+          const text = await read(file).catch((error: unknown) => {
+            if (reasonOf(error) !== 'missing') throw error
+            return ''
+          })
+          count(text, counts)
+        }
         return counts
       },
       orphans: async () => (await fileSystem.list(path)).filter((file) => file.path.endsWith('.tmp')).length,
