@@ -86,7 +86,7 @@ export function clusters(version: HadoopVersion): void {
         retry: false,
         untouched: true,
         message: /Kerberos/,
-        hint: /HttpFS/,
+        hint: /hdfs\.client = webhdfs/,
       })
       await fileSystem.close()
       await door.stop()

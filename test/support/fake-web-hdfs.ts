@@ -61,6 +61,10 @@ export class FakeWebHdfs {
   continues = true
   /** Asked before a planned fault; lets a test fail calls by chance. */
   chance: ((op: string, where: Where) => Fault | undefined) | undefined
+  /** Asked before all else; true when it has answered by itself. */
+  guard: ((request: IncomingMessage, response: ServerResponse, url: URL, where: Where) => boolean) | undefined
+  /** What RENEWDELEGATIONTOKEN answers. */
+  renewedUntilMs = 0
   /** Called when a call hangs. */
   onHang: () => void = () => undefined
 
@@ -159,6 +163,7 @@ export class FakeWebHdfs {
     request.on('error', () => undefined)
     this.calls.push(`${request.method} ${op} ${path} ${where}`)
     this.queries.push(url.search)
+    if (this.guard?.(request, response, url, where)) return void request.resume()
     const fault = this.#faultFor(op, where)
     if (fault?.kind === 'status') {
       request.resume()
@@ -228,6 +233,7 @@ export class FakeWebHdfs {
       })
       return { status: op === 'CREATE' ? 201 : 200 }
     }
+    if (op === 'RENEWDELEGATIONTOKEN') return { status: 200, body: { long: this.renewedUntilMs } }
     if (op === 'MKDIRS') {
       this.#makeParents(`${path}/x`)
       return { status: 200, body: { boolean: true } }
@@ -307,7 +313,13 @@ async function readAll(request: IncomingMessage, max = Number.POSITIVE_INFINITY)
   return Buffer.concat(chunks).subarray(0, Math.min(length, max))
 }
 
-function refuse(response: ServerResponse, status: number, exception?: string, message = 'as the test wants it'): void {
+/** Refuses a call as Hadoop does. */
+export function refuse(
+  response: ServerResponse,
+  status: number,
+  exception?: string,
+  message = 'as the test wants it',
+): void {
   if (!exception) {
     response.writeHead(status, { 'Content-Type': 'text/html' })
     return void response.end('<html>busy</html>')

@@ -2,11 +2,13 @@ import { userInfo } from 'node:os'
 import type { Clock } from '../../core/clock.ts'
 import { FlumeError } from '../../core/error.ts'
 import { clientTls } from '../tls/client.ts'
+import { givenToken, TokenFile, type TokenSource } from './delegation-token.ts'
 import type { FileSystem } from './file-system.ts'
 import { type HadoopConfiguration, readHadoopConfiguration } from './hadoop-configuration.ts'
 import { LocalFileSystem } from './local.ts'
 import { NativeHdfs, type NativeHdfsOptions } from './native/native-hdfs.ts'
 import type { RpcAddress } from './native/rpc-connection.ts'
+import { type KerberosIdentity, KerberosNegotiator } from './spnego.ts'
 import { WebHdfs } from './webhdfs.ts'
 
 export interface FileSystemSettings {
@@ -24,6 +26,12 @@ export interface FileSystemSettings {
   readonly webHdfsUrl?: string | undefined
   /** Whose rights are used. */
   readonly proxyUser?: string | undefined
+  /** As WebHDFS gives it out; instead of a file. WebHDFS only, as are the next two. */
+  readonly delegationToken?: string | undefined
+  /** Written by `hdfs fetchdt`; what HADOOP_TOKEN_FILE_LOCATION names when both are left out. */
+  readonly delegationTokenFile?: string | undefined
+  /** Whose ticket is shown to a server that asks; that of the user's cache when left out. */
+  readonly kerberos?: KerberosIdentity | undefined
   /** `-Dkey=value`; for the trust store of `swebhdfs:`. */
   readonly properties?: ReadonlyMap<string, string> | undefined
 }
@@ -89,10 +97,24 @@ function open(address: string, settings: FileSystemSettings, configuration: Hado
     doAs: settings.proxyUser,
     timeoutMs: settings.timeoutMs,
     clock: settings.clock,
+    token: tokenOf(authority, nameNodes, settings),
+    negotiator: new KerberosNegotiator(settings.kerberos ?? { principal: undefined, keytab: undefined }),
     tls: nameNodes.some((node) => node.startsWith('https:')) ? tlsOf(settings, configuration) : undefined,
     hint: `is it running? hdfs.webhdfs.url names another address, --mount ${scheme}://${authority}=./folder a local folder`,
   })
   return { fileSystem, path }
+}
+
+/** The delegation token of the settings, or of the environment; undefined without one. */
+function tokenOf(
+  authority: string,
+  nameNodes: readonly string[],
+  { delegationToken, delegationTokenFile, env }: FileSystemSettings,
+): TokenSource | undefined {
+  if (delegationToken !== undefined) return givenToken(delegationToken)
+  const file = delegationTokenFile ?? (env.HADOOP_TOKEN_FILE_LOCATION || undefined)
+  if (file === undefined) return undefined
+  return new TokenFile(file, [...nameNodes.map((node) => new URL(node).host), authority, `ha-hdfs:${authority}`])
 }
 
 /**

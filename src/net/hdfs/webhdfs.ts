@@ -4,6 +4,7 @@ import type { Clock } from '../../core/clock.ts'
 import { FlumeError } from '../../core/error.ts'
 import type { ClientTls } from '../tls/client.ts'
 import { AppendingFile } from './appending-file.ts'
+import type { SentToken, TokenSource } from './delegation-token.ts'
 import {
   byteLength,
   type FileStatus,
@@ -14,6 +15,8 @@ import {
   type OpenFile,
   reasonOf,
 } from './file-system.ts'
+import { HadoopAuth } from './hadoop-auth.ts'
+import type { Negotiator } from './spnego.ts'
 
 export interface WebHdfsOptions {
   /** Base addresses such as `http://namenode:9870`, in the order they are tried. */
@@ -29,6 +32,10 @@ export interface WebHdfsOptions {
   readonly hint?: string | undefined
   /** Whom to trust over HTTPS, and what to show; what Node trusts when left out. */
   readonly tls?: ClientTls | undefined
+  /** Sent with every call in the place of a user's name. */
+  readonly token?: TokenSource | undefined
+  /** Shows a ticket to servers that ask for one. */
+  readonly negotiator?: Negotiator | undefined
 }
 
 /** Longest wait for a TCP connection, so that a name node that is switched off does not cost a whole call time-out. */
@@ -37,6 +44,9 @@ const connectTimeoutMs = 5000
 const idleMs = 4000
 const metadataMaxBytes = 64 * 1024 * 1024
 const errorMaxBytes = 64 * 1024
+/** A token is renewed when this part of its time is over; a failed try is repeated after a minute. */
+const renewAtShare = 0.75
+const renewPauseMs = 60_000
 
 type Parameters = Readonly<Record<string, string | number | boolean>>
 
@@ -54,6 +64,18 @@ interface Exchange {
   readonly parts?: readonly Uint8Array[]
   readonly agent: http.Agent | https.Agent
   readonly maxBytes: number
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** One operation, wherever it is asked. */
+interface Call {
+  readonly method: string
+  readonly path: string
+  readonly op: string
+  readonly parameters: Parameters
+  readonly parts?: readonly Uint8Array[]
+  /** True for what a token does not give the right to: to have itself renewed. */
+  readonly withoutToken?: boolean
 }
 
 /**
@@ -72,6 +94,9 @@ export class WebHdfs implements FileSystem {
   #current = 0
   /** True once the server took data without a redirect (an HttpFS or a gateway). */
   #direct = false
+  readonly #auth: HadoopAuth
+  /** The token that is renewed, and when that is due. */
+  #renewal = { text: '', dueMs: 0 }
 
   constructor(options: WebHdfsOptions) {
     this.#options = options
@@ -79,6 +104,7 @@ export class WebHdfs implements FileSystem {
     const tls = options.tls?.options ?? {}
     this.#agents = { 'http:': new http.Agent(kept), 'https:': new https.Agent({ ...kept, ...tls }) }
     this.#dataAgents = { 'http:': new http.Agent(), 'https:': new https.Agent(tls) }
+    this.#auth = new HadoopAuth(options.negotiator)
     this.address = options.nameNodes.join(', ')
   }
 
@@ -226,8 +252,8 @@ export class WebHdfs implements FileSystem {
     parameters: Parameters,
     parts: readonly Uint8Array[],
   ): Promise<void> {
-    const url = this.#url(this.#options.nameNodes[this.#current] as string, path, op, { ...parameters, data: true })
-    const answer = await this.#data(method, url, parts)
+    const call = { method, path, op, parameters: { ...parameters, data: true }, parts }
+    const answer = await this.#ask(this.#options.nameNodes[this.#current] as string, call)
     const location = this.#location(answer)
     this.#confirm(location ? await this.#data(method, location, parts) : answer, `${op} ${path}`)
   }
@@ -241,24 +267,32 @@ export class WebHdfs implements FileSystem {
     if (!answer.sent) throw new FileSystemError('other', `${what}: HDFS answered before it had all of the bytes`)
   }
 
+  #nameNode(method: string, path: string, op: string, parameters: Parameters): Promise<Answer> {
+    return this.#inTurn({ method, path, op, parameters })
+  }
+
   /** Asks the name nodes in turn, beginning with the one that answered last, until one is in service. */
-  async #nameNode(method: string, path: string, op: string, parameters: Parameters): Promise<Answer> {
+  async #inTurn(call: Call): Promise<Answer> {
     const { nameNodes } = this.#options
     const problems: FileSystemError[] = []
+    const first = this.#current
     for (let tried = 0; tried < nameNodes.length; tried++) {
-      const url = this.#url(nameNodes[this.#current] as string, path, op, parameters)
-      const exchange = { method, url, agent: this.#agents[url.protocol as 'http:'], maxBytes: metadataMaxBytes }
+      const index = (first + tried) % nameNodes.length
+      const base = nameNodes[index] as string
       try {
-        const answer = await this.#exchange(exchange)
-        if (!isOutOfService(answer)) return answer
-        problems.push(this.#failure(answer, url.host))
+        const answer = await this.#ask(base, call)
+        if (!isOutOfService(answer)) {
+          this.#current = index
+          return answer
+        }
+        problems.push(this.#failure(answer, new URL(base).host))
       } catch (error) {
         if (!(error instanceof FileSystemError)) throw error
-        if (error.reason === 'timeout') this.#turnAway()
+        if (error.reason === 'timeout') this.#turnAway(index)
         if (error.reason !== 'unreachable') throw error
         problems.push(error)
       }
-      this.#turnAway()
+      this.#turnAway(index)
     }
     throw new FileSystemError(
       'unreachable',
@@ -271,19 +305,92 @@ export class WebHdfs implements FileSystem {
     )
   }
 
-  /** The next call begins with the next name node. */
-  #turnAway(): void {
-    this.#current = (this.#current + 1) % this.#options.nameNodes.length
+  /** The next call begins behind this name node, unless another call has found a better one already. */
+  #turnAway(index: number): void {
+    if (this.#current === index) this.#current = (index + 1) % this.#options.nameNodes.length
   }
 
-  #url(nameNode: string, path: string, op: string, parameters: Parameters): URL {
+  /** One call of one server, with a ticket when it asks for that. */
+  async #ask(base: string, call: Call): Promise<Answer> {
+    const token = call.withoutToken ? undefined : await beforehand(this.#token())
+    if (token) this.#renew(token)
+    const { method, parts } = call
+    const url = this.#url(base, call, token)
+    const exchange = parts
+      ? { method, parts, agent: this.#dataAgent(url), maxBytes: errorMaxBytes }
+      : { method, agent: this.#agents[url.protocol as 'http:'], maxBytes: metadataMaxBytes }
+    let answer = await this.#exchange({ ...exchange, url, headers: this.#auth.headers(url) })
+    if (!token && this.#auth.isAsked(answer.status, answer.headers)) {
+      const { headers, negotiation } = await beforehand(this.#auth.begin(url))
+      // The name is in the ticket now.
+      answer = await this.#exchange({ ...exchange, url: this.#url(base, call, token), headers })
+      if (answer.status < 400) await this.#auth.finish(answer.headers, negotiation, url.host)
+    }
+    this.#auth.keep(url, answer.headers)
+    return answer
+  }
+
+  /** The token to send. Rejects USAGE for one that gives other rights than were asked for. */
+  async #token(): Promise<SentToken | undefined> {
+    const { token: source, doAs } = this.#options
+    const token = await source?.current()
+    const owner = token?.identity && shortName(token.identity.owner)
+    if (owner !== undefined && doAs !== undefined && owner !== doAs) {
+      throw new FlumeError('USAGE', `${source?.name} is ${owner}'s, and cannot act for ${doAs}`, {
+        retry: true,
+        hint: `fetch one with doas=${doAs}, or leave hdfs.proxyUser out`,
+      })
+    }
+    return token
+  }
+
+  /**
+   * Has the token renewed, in the background and well before it is due. Only its renewer may, with a ticket; where that is
+   * someone else the refusal ends it: whoever renews the token then need not tell us.
+   */
+  #renew({ text }: SentToken): void {
+    const { clock } = this.#options
+    if (text !== this.#renewal.text) this.#renewal = { text, dueMs: 0 }
+    const renewal = this.#renewal
+    const nowMs = clock.now()
+    if (nowMs < renewal.dueMs) return
+    renewal.dueMs = Number.POSITIVE_INFINITY
+    const call = {
+      method: 'PUT',
+      path: '/',
+      op: 'RENEWDELEGATIONTOKEN',
+      parameters: { token: text },
+      withoutToken: true,
+    }
+    this.#inTurn(call).then(
+      (answer) => {
+        const untilMs = answer.status === 200 ? Number(parseObject(answer.body)?.long) : 0
+        if (untilMs > nowMs) renewal.dueMs = nowMs + (untilMs - nowMs) * renewAtShare
+      },
+      (error: unknown) => {
+        if (error instanceof FileSystemError) renewal.dueMs = nowMs + renewPauseMs
+      },
+    )
+  }
+
+  #url(nameNode: string, { path, op, parameters }: Call, token: SentToken | undefined): URL {
     const { user, doAs } = this.#options
     const base = nameNode.replace(/\/+$/, '')
     const root = base.endsWith('/webhdfs/v1') ? base : `${base}/webhdfs/v1`
     const encoded = normalizePath(path).split('/').map(encodeURIComponent).join('/')
-    const query = [`op=${op}`, `user.name=${encodeURIComponent(user)}`]
-    if (doAs !== undefined && doAs !== user) query.push(`doas=${encodeURIComponent(doAs)}`)
-    for (const [name, value] of Object.entries(parameters)) query.push(`${name}=${encodeURIComponent(value)}`)
+    const query = [`op=${op}`]
+    const add = (name: string, value: string | number | boolean): void => {
+      query.push(`${name}=${encodeURIComponent(value)}`)
+    }
+    if (token) {
+      // Clusters without security look at the name, those with it at the token, and refuse another's name beside it.
+      if (token.identity) add('user.name', shortName(token.identity.owner))
+      add('delegation', token.text)
+    } else {
+      if (!this.#auth.wasAsked) add('user.name', user)
+      if (doAs !== undefined && (doAs !== user || this.#auth.wasAsked)) add('doas', doAs)
+    }
+    for (const [name, value] of Object.entries(parameters)) add(name, value)
     return new URL(`${root}${encoded}?${query.join('&')}`)
   }
 
@@ -296,14 +403,16 @@ export class WebHdfs implements FileSystem {
     }
     if (typeof location !== 'string') return undefined
     if (/^https?:/.test(location) && URL.canParse(location)) return new URL(location)
-    throw new FlumeError('PROTOCOL', `the name node sends us to ${JSON.stringify(location)}`, { retry: true })
+    throw new FlumeError('PROTOCOL', `the name node sends us to ${JSON.stringify(location.split('?', 1)[0])}`, {
+      retry: true,
+    })
   }
 
   #dataAgent(url: URL): http.Agent | https.Agent {
     return this.#dataAgents[url.protocol as 'http:']
   }
 
-  #exchange({ method, url, parts = [], agent, maxBytes }: Exchange): Promise<Answer> {
+  #exchange({ method, url, parts = [], agent, maxBytes, headers = {} }: Exchange): Promise<Answer> {
     const { clock, timeoutMs } = this.#options
     return new Promise((resolve, reject) => {
       let connected = false
@@ -315,6 +424,7 @@ export class WebHdfs implements FileSystem {
           Accept: '*/*',
           ...(method === 'GET' || method === 'DELETE' ? {} : { 'Content-Length': byteLength(parts) }),
           ...(parts.length > 0 ? { 'Content-Type': 'application/octet-stream' } : {}),
+          ...headers,
         },
       })
       const settle = (act: () => void): void => {
@@ -387,6 +497,14 @@ export class WebHdfs implements FileSystem {
     const reason = reasonFor(answer.status, exception, text)
     // Both are found out before anything is done, wherever they come from.
     const untouched = reason === 'exists' || reason === 'missing'
+    const { token } = this.#options
+    if (token && reason === 'denied' && (answer.status === 401 || said.includes('InvalidToken'))) {
+      return new FileSystemError('denied', `${what}: ${token.name} is not taken: ${said}`, {
+        untouched,
+        retry: true,
+        hint: 'it has expired, or was cancelled: put a new one there',
+      })
+    }
     return new FileSystemError(reason, `${what}: ${said}`, { untouched, hint: hintFor(answer.status, reason) })
   }
 }
@@ -403,9 +521,13 @@ const exceptions: Readonly<Record<string, FileSystemReason>> = {
   AccessControlException: 'denied',
   SecurityException: 'denied',
   AuthorizationException: 'denied',
+  AuthenticationException: 'denied',
+  InvalidToken: 'denied',
 }
 
 function reasonFor(status: number, exception: string | undefined, text = ''): FileSystemReason {
+  // A standby knows no new tokens, and wraps what it would say into a SecurityException.
+  if (text.includes('StandbyException')) return 'unreachable'
   const known = exception && exceptions[exception]
   if (known) return known
   // Data nodes wrap what the name node threw; its class stands in the message.
@@ -417,7 +539,7 @@ function reasonFor(status: number, exception: string | undefined, text = ''): Fi
 }
 
 function hintFor(status: number, reason: FileSystemReason): string | undefined {
-  if (status === 401) return 'this cluster asks for Kerberos, which is not supported yet'
+  if (status === 401) return 'this cluster does not take the Kerberos ticket, or asks for another proof of who you are'
   return reason === 'denied' ? 'give the user the right, or set HADOOP_USER_NAME or hdfs.proxyUser' : undefined
 }
 
@@ -432,6 +554,17 @@ function isOutOfService(answer: Answer): boolean {
   )
 }
 
+/** What fails while we look for a proof of who we are has changed nothing. */
+async function beforehand<T>(proof: Promise<T>): Promise<T> {
+  try {
+    return await proof
+  } catch (error) {
+    if (!(error instanceof FlumeError)) throw error
+    const { retry, hint, cause } = error
+    throw new FileSystemError('denied', error.message, { retry, hint, cause, untouched: true })
+  }
+}
+
 /** The same error, with the word that nothing was changed: it came before any byte was sent. */
 function untouched(error: unknown): unknown {
   if (!(error instanceof FileSystemError)) return error
@@ -441,6 +574,11 @@ function untouched(error: unknown): unknown {
     untouched: true,
     hint: error.hint,
   })
+}
+
+/** The name without its host and realm, as Hadoop's usual rules have it. */
+function shortName(principal: string): string {
+  return principal.replace(/[/@].*$/s, '')
 }
 
 function parseObject(body: Buffer): Record<string, unknown> | undefined {

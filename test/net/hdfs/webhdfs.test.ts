@@ -141,6 +141,23 @@ describe('a WebHDFS client', () => {
     assert.equal(fake.contentOf('/file'), 'xyz')
   })
 
+  it('finds the one in service also when many calls look for it at the same time', async (t) => {
+    const [standby, active] = [await FakeWebHdfs.start(), await FakeWebHdfs.start()]
+    t.after(() => Promise.all([standby.stop(), active.stop()]))
+    standby.chance = () => ({ kind: 'status', status: 403, exception: 'StandbyException' })
+    active.put('/file', 'x')
+    const pair = client(fake, { nameNodes: [standby.url, active.url] })
+    for (let round = 0; round < 3; round++) {
+      const sizes = await Promise.all(Array.from({ length: 5 }, () => pair.status('/file')))
+      assert.deepEqual(
+        sizes.map((status) => status?.sizeBytes),
+        [1, 1, 1, 1, 1],
+      )
+    }
+    assert.equal(standby.calls.length, 5)
+    await pair.close()
+  })
+
   it('begins with the next name node after one that did not answer in time', async () => {
     const clock = new ManualClock()
     const hanging = await FakeWebHdfs.start()

@@ -3,10 +3,23 @@ import { hostname } from 'node:os'
 import { hadoopCodecNamed, hadoopCodecNames } from '../../../codec/compression/hadoop.ts'
 import type { RoundUnit } from '../../../codec/date-letters.ts'
 import { TimeZone } from '../../../codec/time-zone.ts'
+import { givenToken } from '../../../net/hdfs/delegation-token.ts'
 import { type FileSystem, parentOf } from '../../../net/hdfs/file-system.ts'
 import type { Ending } from '../../../net/hdfs/finish-file.ts'
 import { fileSystemSchemes, openFileSystem, splitAddress } from '../../../net/hdfs/open.ts'
-import { bytes, choice, count, flag, millis, nested, type Options, seconds, text, whole } from '../../../spec/option.ts'
+import {
+  bytes,
+  choice,
+  count,
+  flag,
+  millis,
+  nested,
+  type Options,
+  seconds,
+  secret,
+  text,
+  whole,
+} from '../../../spec/option.ts'
 import {
   defineSink,
   EventBatch,
@@ -84,9 +97,26 @@ const options = {
   }),
   'hdfs.threadsPoolSize': count({ default: 10, min: 1, doc: 'Files that are written at the same time.' }),
   'hdfs.rollTimerPoolSize': count({ default: 1, min: 1, doc: 'Without effect: timers need no threads here.' }),
-  'hdfs.kerberosPrincipal': text({ optional: true, doc: 'Not supported yet.' }),
-  'hdfs.kerberosKeytab': text({ optional: true, doc: 'Not supported yet.' }),
-  'hdfs.proxyUser': text({ optional: true, doc: 'User whose rights are used.' }),
+  'hdfs.kerberosPrincipal': text({
+    optional: true,
+    doc: 'Who to be for a cluster that asks for Kerberos, such as flume/_HOST@EXAMPLE.COM; whoever the ticket cache is of when left out. Over WebHDFS, by the optional package kerberos.',
+  }),
+  'hdfs.kerberosKeytab': text({
+    optional: true,
+    doc: 'File with the principal’s key, by which tickets are fetched; the user’s ticket cache when left out.',
+  }),
+  'hdfs.delegationToken': secret({
+    optional: true,
+    doc: 'Delegation token as GETDELEGATIONTOKEN of WebHDFS answers it; WebHDFS only.',
+  }),
+  'hdfs.delegationTokenFile': text({
+    optional: true,
+    doc: 'File of tokens as hdfs fetchdt writes it, read again when it changes; what HADOOP_TOKEN_FILE_LOCATION names when left out. WebHDFS only.',
+  }),
+  'hdfs.proxyUser': text({
+    optional: true,
+    doc: 'User whose rights are used. With a delegation token it must be the token’s owner.',
+  }),
   'hdfs.round': flag({ default: false, doc: 'Round the time of escape sequences down.' }),
   'hdfs.roundValue': count({ default: 1, doc: 'Round down to a multiple of this many units.' }),
   'hdfs.roundUnit': text({ default: 'second', doc: 'second, minute or hour.' }),
@@ -169,10 +199,6 @@ function check(options: HdfsOptions): readonly OptionProblem[] {
     say('hdfs.codeC', 'a CompressedStream needs a codec', `use ${hadoopCodecNames.join(', ')}`)
   if (options['hdfs.fileType'] === 'DataStream' && codec)
     say('hdfs.codeC', 'a DataStream is not compressed', 'set hdfs.fileType = CompressedStream, or leave the codec out')
-  for (const key of ['hdfs.kerberosPrincipal', 'hdfs.kerberosKeytab'] as const) {
-    if (options[key])
-      say(key, 'Kerberos is not supported yet', 'leave it out; the user is HADOOP_USER_NAME or hdfs.proxyUser')
-  }
   const { scheme, authority, path } = splitAddress(options['hdfs.path'])
   if (scheme !== '' && !fileSystemSchemes.includes(scheme)) {
     say('hdfs.path', `there is no file system for ${scheme}:`, `use ${fileSystemSchemes.join(', ')}`)
@@ -218,11 +244,45 @@ function check(options: HdfsOptions): readonly OptionProblem[] {
     if ((isNative && client === 'native') || options[key] === undefined || options[key] === false) continue
     say(key, 'it has an effect only on hdfs: addresses in HDFS’s own protocol', 'leave it out', 'warning')
   }
+  problems.push(
+    ...checkProofs(options, isNative && client === 'native' ? 'native' : scheme === 'file' ? 'file' : 'webhdfs'),
+  )
   if (client === 'native' && options['hdfs.webhdfs.url'] !== undefined) {
     say('hdfs.webhdfs.url', 'it has no effect with hdfs.client = native', 'leave one of them out', 'warning')
   }
   if (options['hdfs.emptyInUseSuffix'] && options['hdfs.inUseSuffix'] !== '.tmp') {
     say('hdfs.inUseSuffix', 'hdfs.emptyInUseSuffix = true overrules it', 'leave one of them out', 'warning')
+  }
+  return problems
+}
+
+/** What says who the sink is: a ticket or a token, which only WebHDFS takes. */
+function checkProofs(options: HdfsOptions, way: 'native' | 'webhdfs' | 'file'): readonly OptionProblem[] {
+  const problems: OptionProblem[] = []
+  const ticket = ['hdfs.kerberosPrincipal', 'hdfs.kerberosKeytab'] as const
+  const token = ['hdfs.delegationToken', 'hdfs.delegationTokenFile'] as const
+  for (const option of [...ticket, ...token]) {
+    if (options[option] === undefined || way === 'webhdfs') continue
+    const hint = 'use hdfs.client = webhdfs, or an address that begins with webhdfs: or swebhdfs:'
+    if (way === 'file')
+      problems.push({ option, message: 'a local file needs none', hint: 'leave it out', severity: 'warning' })
+    else
+      problems.push({ option, message: 'HDFS’s own protocol is spoken without Kerberos here', hint, severity: 'error' })
+  }
+  if (options['hdfs.kerberosKeytab'] !== undefined && options['hdfs.kerberosPrincipal'] === undefined) {
+    const message = 'a keytab may hold many principals'
+    problems.push({ option: 'hdfs.kerberosKeytab', message, hint: 'set hdfs.kerberosPrincipal', severity: 'error' })
+  }
+  if (options['hdfs.delegationToken'] === undefined) return problems
+  if (options['hdfs.delegationTokenFile'] !== undefined) {
+    const message = 'hdfs.delegationToken overrules it'
+    problems.push({ option: 'hdfs.delegationTokenFile', message, hint: 'leave one of them out', severity: 'warning' })
+  }
+  try {
+    givenToken(options['hdfs.delegationToken'])
+  } catch (error) {
+    const hint = (error instanceof FlumeError && error.hint) || 'fetch a new one'
+    problems.push({ option: 'hdfs.delegationToken', message: (error as Error).message, hint, severity: 'error' })
   }
   return problems
 }
@@ -278,6 +338,9 @@ class HdfsSink implements Sink {
       sync: options['hdfs.sync'],
       webHdfsUrl: options['hdfs.webhdfs.url'],
       proxyUser: options['hdfs.proxyUser'],
+      delegationToken: options['hdfs.delegationToken'],
+      delegationTokenFile: options['hdfs.delegationTokenFile'],
+      kerberos: { principal: options['hdfs.kerberosPrincipal'], keytab: options['hdfs.kerberosKeytab'] },
     })
     this.#fileSystem = fileSystem
     this.#pattern = this.#newPattern(path, machine)

@@ -40,10 +40,14 @@ export function failureOf(remote: RpcRemoteError, what: string): FileSystemError
   const name = simpleName(remote.exception)
   const reason = reasons[name] ?? 'other'
   if (name === 'AccessControlException' && /SIMPLE authentication is not enabled/.test(remote.text)) {
-    return new FileSystemError('denied', `this cluster is secured with Kerberos, which is not supported yet`, {
-      untouched: true,
-      hint: 'write through a gateway that asks for no ticket (HttpFS), with hdfs.client = webhdfs and hdfs.webhdfs.url',
-    })
+    return new FileSystemError(
+      'denied',
+      'this cluster is secured with Kerberos, which HDFS’s own protocol is not spoken with here',
+      {
+        untouched: true,
+        hint: 'use hdfs.client = webhdfs, with a Kerberos ticket or a delegation token',
+      },
+    )
   }
   if (name === 'UnknownCryptoProtocolVersionException') return encryptionZone(what)
   const hint = reason === 'denied' ? 'give the user the right, or set HADOOP_USER_NAME or hdfs.proxyUser' : undefined

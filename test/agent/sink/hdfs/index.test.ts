@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { hostname, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -14,6 +15,10 @@ import { FakeWebHdfs } from '../../../support/fake-web-hdfs.ts'
 import { hdfsOptions, hdfsSink } from '../../../support/hdfs-sink.ts'
 
 const startMs = 1_700_000_000_000
+const delegationToken = readFileSync(
+  new URL('../../../../../test/fixture/hdfs-tokens/token.url', import.meta.url),
+  'utf8',
+)
 const never = { 'hdfs.rollInterval': '0', 'hdfs.rollSize': '0', 'hdfs.rollCount': '0', 'hdfs.fileType': 'DataStream' }
 
 describe('the HDFS sink on a mounted folder', () => {
@@ -490,6 +495,18 @@ describe('the HDFS sink’s options', () => {
     [
       { 'hdfs.kerberosPrincipal': 'x', 'hdfs.kerberosKeytab': 'y' },
       ['error hdfs.kerberosPrincipal', 'error hdfs.kerberosKeytab'],
+    ],
+    [{ 'hdfs.client': 'webhdfs', 'hdfs.kerberosPrincipal': 'x', 'hdfs.kerberosKeytab': 'y' }, []],
+    [{ 'hdfs.path': 'webhdfs://nn/x', 'hdfs.kerberosPrincipal': 'x' }, []],
+    [{ 'hdfs.path': 'swebhdfs://nn/x', 'hdfs.kerberosKeytab': 'y' }, ['error hdfs.kerberosKeytab']],
+    [{ 'hdfs.path': 'file:///x', 'hdfs.kerberosPrincipal': 'x' }, ['warning hdfs.kerberosPrincipal']],
+    [{ 'hdfs.delegationTokenFile': '/x' }, ['error hdfs.delegationTokenFile']],
+    [{ 'hdfs.path': 'webhdfs://nn/x', 'hdfs.delegationTokenFile': '/x' }, []],
+    [{ 'hdfs.path': 'webhdfs://nn/x', 'hdfs.delegationToken': 'no token' }, ['error hdfs.delegationToken']],
+    [{ 'hdfs.path': 'webhdfs://nn/x', 'hdfs.delegationToken': delegationToken }, []],
+    [
+      { 'hdfs.path': 'webhdfs://nn/x', 'hdfs.delegationToken': delegationToken, 'hdfs.delegationTokenFile': '/x' },
+      ['warning hdfs.delegationTokenFile'],
     ],
     [{ 'hdfs.path': 's3a://bucket/x' }, ['error hdfs.path']],
     [{ 'hdfs.path': 'hdfs://%{host}/x' }, ['error hdfs.path']],
