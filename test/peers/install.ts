@@ -15,6 +15,7 @@ export type PeerName =
   | 'spark-3.5'
   | 'spark-sql-3.5'
   | 'hadoop-3.2'
+  | 'hadoop-3.2-secure'
   | 'hadoop-3.3'
   | 'hadoop-3.3-cluster'
   | 'kafka-3.9'
@@ -104,6 +105,14 @@ const recipes: Readonly<Record<PeerName, Recipe>> = {
     // The annotations and activation packages left the JDK with Java 11.
     artifacts: ['org.apache.hadoop:hadoop-minicluster:3.2.1', 'com.sun.activation:javax.activation:1.2.0'],
     programs: ['MiniHdfs'],
+  },
+  'hadoop-3.2-secure': {
+    artifacts: [
+      'org.apache.hadoop:hadoop-minicluster:3.2.1',
+      'org.apache.hadoop:hadoop-minikdc:3.2.1',
+      'com.sun.activation:javax.activation:1.2.0',
+    ],
+    programs: ['SecureHdfs'],
   },
   'hadoop-3.3-cluster': {
     // Its mini cluster is built with Mockito, and does not bring it along.

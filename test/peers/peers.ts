@@ -309,6 +309,45 @@ export async function startSecuredNameNode(
   return { process: door, port: Number(port) }
 }
 
+/** A real HDFS that asks for Kerberos tickets, with a KDC of its own. */
+export interface SecureHdfs {
+  readonly process: RunningProcess
+  /** `http://localhost:PORT`, where the name node speaks WebHDFS. */
+  readonly httpUri: string
+  /** For KRB5_CONFIG. */
+  readonly krb5Conf: string
+  /** Holds `flume@EXAMPLE.COM`, who may act for anybody; /flume is that user's, /alice is alice's. */
+  readonly keytab: string
+  readonly folder: string
+  /** Has it do something; `SecureHdfs.java` says what there is. */
+  command(line: string): Promise<void>
+}
+
+/** Starts a KDC and an HDFS (3.2.1) that wants its tickets; resolves once it serves. A token must be renewed so often. */
+export async function startSecureHdfs(renewIntervalMs: number): Promise<SecureHdfs> {
+  const folder = await mkdtemp(join(tmpdir(), 'flume-ts-peer-'))
+  const hdfs = await startJava('hadoop-3.2-secure', 'SecureHdfs', [folder, String(renewIntervalMs)], {
+    cwd: folder,
+    jvm: [
+      '--add-exports=java.security.jgss/sun.security.krb5=ALL-UNNAMED',
+      '--add-opens=java.security.jgss/sun.security.krb5=ALL-UNNAMED',
+    ],
+  })
+  hdfs.afterwards(() => rm(folder, { recursive: true, force: true }))
+  const [, httpUri, krb5Conf, keytab, port] = (await awaitOrStop(
+    hdfs,
+    /^READY (\S+) (\S+) (\S+) (\d+)$/m,
+  )) as unknown as string[]
+  return {
+    process: hdfs,
+    httpUri: httpUri as string,
+    krb5Conf: krb5Conf as string,
+    keytab: keytab as string,
+    folder,
+    command: (line) => tell(Number(port), line),
+  }
+}
+
 /** Sends a line to a control port; resolves when it was answered. */
 function tell(port: number, line: string): Promise<void> {
   return new Promise((resolve, reject) => {
