@@ -100,7 +100,7 @@ export class KerberosNegotiator implements Negotiator {
         `this cluster asks for Kerberos, and the package ${packageName} is not installed`,
         {
           cause,
-          hint: `${install} (it needs a compiler and the headers of Kerberos), or give a delegation token`,
+          hint: `${install}, which needs a compiler and the headers of Kerberos, or give a delegation token`,
         },
       )
     })

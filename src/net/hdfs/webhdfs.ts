@@ -47,6 +47,8 @@ const errorMaxBytes = 64 * 1024
 /** A token is renewed when this part of its time is over; a failed try is repeated after a minute. */
 const renewAtShare = 0.75
 const renewPauseMs = 60_000
+/** What a server answers that has no TRUNCATE (before Hadoop 2.7), or has none for this file (erasure-coded). */
+const cannotCut: readonly string[] = ['IllegalArgumentException', 'UnsupportedOperationException']
 
 type Parameters = Readonly<Record<string, string | number | boolean>>
 
@@ -134,8 +136,18 @@ export class WebHdfs implements FileSystem {
     return new AppendingFile(this, path, lengthBytes + byteLength(bytes))
   }
 
-  /** WebHDFS has no call for it; an append of nothing takes over what a dead writer left, `force` or not. */
+  /**
+   * WebHDFS has no call for it, `force` or not. To cut a file needs its lease, and begins to take it from a dead writer: it is
+   * asked for in a way that cuts nothing, to a length that no file has. Other than an append, which might get stuck at a
+   * data node itself, that leaves no trace.
+   */
   async recover(path: string): Promise<boolean> {
+    const answer = await this.#nameNode('POST', path, 'TRUNCATE', { newlength: Number.MAX_SAFE_INTEGER })
+    const { exception, message } = remoteException(answer)
+    if (exception === 'HadoopIllegalArgumentException' || /Cannot truncate to a larger/.test(message ?? '')) return true
+    const failure = this.#failure(answer, `closing ${path}`)
+    if (failure.reason === 'leased') return false
+    if (exception === undefined || !cannotCut.includes(exception)) throw failure
     try {
       await this.#send('POST', path, 'APPEND', {}, [])
       return true
@@ -490,9 +502,8 @@ export class WebHdfs implements FileSystem {
   }
 
   #failure(answer: Answer, what: string): FileSystemError {
-    const remote = parseObject(answer.body)?.RemoteException as Record<string, unknown> | undefined
-    const exception = typeof remote?.exception === 'string' ? remote.exception : undefined
-    const text = typeof remote?.message === 'string' ? remote.message.split('\n', 1)[0] : undefined
+    const { exception, message } = remoteException(answer)
+    const text = message?.split('\n', 1)[0]
     const said = exception ? `${exception}: ${text ?? ''}` : `HTTP status ${answer.status}`
     const reason = reasonFor(answer.status, exception, text)
     // Both are found out before anything is done, wherever they come from.
@@ -546,12 +557,8 @@ function hintFor(status: number, reason: FileSystemReason): string | undefined {
 /** A name node that answers but cannot serve now; another one may. */
 function isOutOfService(answer: Answer): boolean {
   if (answer.status < 400) return false
-  const remote = parseObject(answer.body)?.RemoteException as Record<string, unknown> | undefined
-  const { exception, message } = remote ?? {}
-  return (
-    reasonFor(answer.status, exception as string | undefined, typeof message === 'string' ? message : '') ===
-    'unreachable'
-  )
+  const { exception, message } = remoteException(answer)
+  return reasonFor(answer.status, exception, message) === 'unreachable'
 }
 
 /** What fails while we look for a proof of who we are has changed nothing. */
@@ -579,6 +586,14 @@ function untouched(error: unknown): unknown {
 /** The name without its host and realm, as Hadoop's usual rules have it. */
 function shortName(principal: string): string {
   return principal.replace(/[/@].*$/s, '')
+}
+
+function remoteException(answer: Answer): { readonly exception?: string; readonly message?: string } {
+  const { exception, message } = (parseObject(answer.body)?.RemoteException ?? {}) as Record<string, unknown>
+  return {
+    ...(typeof exception === 'string' ? { exception } : {}),
+    ...(typeof message === 'string' ? { message } : {}),
+  }
 }
 
 function parseObject(body: Buffer): Record<string, unknown> | undefined {

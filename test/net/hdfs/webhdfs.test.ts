@@ -89,6 +89,32 @@ describe('a WebHDFS client', () => {
     await assert.rejects(files.rename('/from', '/no/folder'), { reason: 'other', hint: /target directory/ })
   })
 
+  it('closes a file without an append where the server can cut files, and never cuts it', async () => {
+    fake.put('/left', 'kept')
+    assert.equal(await files.recover('/left'), true)
+    fake.fail('TRUNCATE', 'name', { kind: 'status', status: 403, exception: 'RecoveryInProgressException' })
+    assert.equal(await files.recover('/left'), false)
+    // HttpFS does not say the exception's own name.
+    const message = 'Cannot truncate to a larger file size. Current size: 4, truncate size: 9007199254740991.'
+    fake.fail('TRUNCATE', 'name', { kind: 'status', status: 500, exception: 'RemoteException', message })
+    assert.equal(await files.recover('/left'), true)
+    assert.ok(fake.calls.every((call) => call.startsWith('POST TRUNCATE')))
+    assert.equal(fake.contentOf('/left'), 'kept')
+    await assert.rejects(files.recover('/nothing'), { reason: 'missing' })
+  })
+
+  it('closes a file by an empty append where the server cannot cut it', async () => {
+    fake.put('/old', 'kept')
+    for (const exception of ['IllegalArgumentException', 'UnsupportedOperationException']) {
+      fake.fail('TRUNCATE', 'name', { kind: 'status', status: 400, exception })
+      assert.equal(await files.recover('/old'), true)
+      fake.fail('TRUNCATE', 'name', { kind: 'status', status: 400, exception })
+      fake.fail('APPEND', 'data', { kind: 'status', status: 403, exception: 'AlreadyBeingCreatedException' })
+      assert.equal(await files.recover('/old'), false)
+    }
+    assert.equal(fake.contentOf('/old'), 'kept')
+  })
+
   it('says so when a directory is not made', async () => {
     fake.fail('MKDIRS', 'name', { kind: 'false' })
     await assert.rejects(files.mkdirs('/dir'), FileSystemError)

@@ -262,7 +262,7 @@ describe('a sink that starts over WebHDFS', () => {
     fake.calls.length = 0
     const next = await hdfsSink(options, { clock: systemClock })
     await next.start?.()
-    await until(() => fake.calls.filter((call) => call.startsWith('POST APPEND')).length > 1)
+    await until(() => fake.calls.filter((call) => call.startsWith('POST TRUNCATE')).length > 1)
     fake.recoverAll()
     await until(() => readdirSync(notes).length === 0)
     await next.stop?.()
