@@ -11,6 +11,7 @@ import { createRpcClient } from '../src/client/api.ts'
 import { AvroContainerWriter } from '../src/codec/avro/container.ts'
 import { thriftTypes } from '../src/codec/thrift/protocol.ts'
 import { valuesOf } from './support/avro-container.ts'
+import { FakeWebHdfs } from './support/fake-web-hdfs.ts'
 import { freePort } from './support/free-port.ts'
 import { authority, keyStore } from './support/key-stores.ts'
 import { RunningProcess } from './support/running-process.ts'
@@ -35,6 +36,7 @@ const run = [
   'netcat-to-logger.properties',
   'relay-far.properties',
   'relay-near.properties',
+  'secured-hdfs.properties',
   'spark-receiver.properties',
   'spooldir-to-hdfs.properties',
   'tls.properties',
@@ -158,6 +160,24 @@ test('conf/tls.properties: syslog over TLS, and on over TLS with the certificate
   socket.end('<34>1 2003-08-24T05:14:15Z h secret words\n')
   await agent.waitFor(/secret words/)
   assert.equal(await agent.stop(), 0, agent.stderr)
+})
+
+test('conf/secured-hdfs.properties: lines go over WebHDFS, here to a server that asks for no ticket', async (t) => {
+  const [folder, port, hdfs] = [await tempDir(t), await freePort(), await FakeWebHdfs.start()]
+  t.after(() => hdfs.stop())
+  const file = await copy('secured-hdfs.properties', folder, {
+    44444: port,
+    'swebhdfs://namenode:9871': hdfs.url.replace('http:', 'webhdfs:'),
+    './data/secured-hdfs': folder,
+  })
+  const agent = new RunningProcess('agent', process.execPath, [flumeTs, 'agent', '-f', file], { env: { HOME: folder } })
+  t.after(() => agent.stop())
+  await agent.waitFor(/agent agent runs/)
+  await type(port, ['one', 'two'])
+  for await (const _ of ticks()) if (hdfs.paths.map((path) => hdfs.contentOf(path)).join('') === 'one\ntwo\n') break
+  assert.equal(await agent.stop(), 0, agent.stderr)
+  assert.match(hdfs.paths.join(), /^\/flume\/\d{4}-\d\d-\d\d\/FlumeData\.\d+$/)
+  assert.deepEqual(await readdir(join(folder, '.flume/hdfs-open-files')), [])
 })
 
 test('conf/dead-letters.properties: what cannot be written is set aside with the reason', async (t) => {
