@@ -17,6 +17,12 @@ const library: KerberosLibrary | undefined = await import(packageName).then(
   () => undefined,
 )
 
+if (!library) {
+  console.error(
+    'SKIPPED: tickets need the optional package kerberos (npm install kerberos, or KERBEROS_PACKAGE for one built elsewhere)',
+  )
+}
+
 describe('a real HDFS that asks for Kerberos', () => {
   let hdfs: SecureHdfs
   before(async () => {
@@ -96,9 +102,7 @@ describe('a real HDFS that asks for Kerberos', () => {
   })
 
   describe('with tickets', {
-    skip: library
-      ? false
-      : 'SKIPPED: the optional package kerberos is not installed (KERBEROS_PACKAGE names another place)',
+    skip: !library,
   }, () => {
     before(() => {
       process.env['KRB5_CONFIG'] = hdfs.krb5Conf

@@ -11,6 +11,7 @@ import { readFlumeJson } from '../../src/codec/flume-json.ts'
 import { scanFlumeJson } from '../../src/codec/flume-json-scanner.ts'
 import { readAck, readBlockReply, readPacket } from '../../src/codec/hdfs/data-transfer.ts'
 import { RpcFrames, readReply } from '../../src/codec/hdfs/rpc.ts'
+import { readTokenFile, readTokenIdentity, readUrlToken } from '../../src/codec/hdfs/tokens.ts'
 import { readAssignment, readSubscription } from '../../src/codec/kafka/membership.ts'
 import { decodeRecords, encodeRecords, headersAt, valueAt } from '../../src/codec/kafka/record-batch.ts'
 import { readKeyStore } from '../../src/codec/keystore/key-store.ts'
@@ -196,6 +197,18 @@ const decoders: Readonly<Record<string, Fuzzed>> = {
       if (what === 0) readAck(bytes)
       else if (what === 1) readBlockReply(bytes)
       else readPacket(bytes, 512, random() < 0.5)
+    },
+  },
+  'hdfs-tokens': {
+    seeds: [
+      ...['tokens-writable.bin', 'tokens-protobuf.bin'].map((name) =>
+        readFileSync(join(fixtures, 'hdfs-tokens', name)),
+      ),
+      Buffer.from(readFileSync(join(fixtures, 'hdfs-tokens/token.url'), 'latin1'), 'base64url'),
+    ],
+    read: (bytes, random) => {
+      const tokens = random() < 0.5 ? readTokenFile(bytes) : [readUrlToken(bytes.toString('base64url'))]
+      for (const token of tokens) readTokenIdentity(token)
     },
   },
   'sequence-file': {
