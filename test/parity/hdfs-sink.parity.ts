@@ -9,7 +9,7 @@ import { bzip2Uncompress } from '../../src/codec/compression/bzip2.ts'
 import { readSequenceHeader } from '../../src/codec/sequence-file.ts'
 import { systemClock } from '../../src/core/clock.ts'
 import { EventBatch } from '../../src/core/event-batch.ts'
-import { startFlume } from '../peers/peers.ts'
+import { awaitDrained, monitoredOn, startFlume } from '../peers/peers.ts'
 import { valuesOf } from '../support/avro-container.ts'
 import { freePort } from '../support/free-port.ts'
 import { hdfsSink } from '../support/hdfs-sink.ts'
@@ -83,7 +83,9 @@ for (const version of ['1.9', '1.11'] as const) {
     const folder = await mkdtemp(join(tmpdir(), 'flume-ts-parity-'))
     t.after(() => rm(folder, { recursive: true }))
     const port = await freePort()
-    await using flume = await startFlume({ version, properties: flumeProperties(port, folder) })
+    const monitoring = await freePort()
+    const jvm = monitoredOn(monitoring)
+    await using flume = await startFlume({ version, properties: flumeProperties(port, folder), jvm })
     const socket = connect(port, '127.0.0.1')
     socket.write(lines.map((line) => `${line}\n`).join(''))
     let answered = ''
@@ -91,8 +93,8 @@ for (const version of ['1.9', '1.11'] as const) {
       answered += chunk
       if (answered.length >= 3 * lines.length) break
     }
-    // What was taken is flushed when the channel's wait is over; a stop gives every file its final name.
-    await systemClock.sleep(8000)
+    // A batch is done when the channel's wait for more is over; a stop gives every file its final name.
+    await awaitDrained(flume, monitoring)
     await flume.stop()
     for (const [index, { what, path = '', options }] of cases.entries()) {
       const sink = await hdfsSink(

@@ -5,8 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { systemClock } from '../../src/core/clock.ts'
-import { startFlume } from '../peers/peers.ts'
+import { awaitDrained, monitoredOn, startFlume } from '../peers/peers.ts'
 import { freePort } from '../support/free-port.ts'
 import { RunningProcess } from '../support/running-process.ts'
 
@@ -116,14 +115,15 @@ test('interceptors and a multiplexing selector do what those of Flume 1.11 do (I
   const folder = await mkdtemp(join(tmpdir(), 'flume-ts-parity-'))
   t.after(() => rm(folder, { recursive: true }))
   const theirPort = await freePort()
+  const monitoring = await freePort()
   await using flume = await startFlume({
     version: '1.11',
     properties: properties(theirPort, join(folder, 'theirs')),
-    jvm: ['-Dfile.encoding=UTF-8'],
+    jvm: ['-Dfile.encoding=UTF-8', ...monitoredOn(monitoring)],
   })
   await send(theirPort)
-  // What was taken is flushed when the channel's wait is over; a stop gives every file its final name.
-  await systemClock.sleep(8000)
+  // A batch is done when the channel's wait for more is over; a stop gives every file its final name.
+  await awaitDrained(flume, monitoring)
   await flume.stop()
 
   const ourPort = await freePort()

@@ -1,6 +1,6 @@
 // Starts the real Flume, Spark and Hadoop as child processes. Each is awaited by its own output and
 // ends with its test; the Java ones also end when this process does, because their standard input does.
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -80,7 +80,7 @@ export async function startFlume({
   return flume
 }
 
-/** Resolves once the agent has started every source (or else every sink) and each TCP port of a source takes connections. */
+/** Resolves once the agent has started every source (or else every sink) and each port of a source is open. */
 async function awaitStarted(flume: RunningProcess, properties: string, agent: string): Promise<void> {
   const value = (key: string): string | undefined =>
     new RegExp(`^\\s*${agent}\\.${key}\\s*=\\s*(.*?)\\s*$`, 'm').exec(properties)?.[1]
@@ -93,25 +93,57 @@ async function awaitStarted(flume: RunningProcess, properties: string, agent: st
   for (const source of sources) {
     await flume.waitFor(new RegExp(`Starting Source ${source}`))
     const port = value(`sources.${source}.port`)
-    if (port && !/udp/i.test(value(`sources.${source}.type`) ?? '')) await awaitListening(flume, Number(port))
+    const isUdp = /udp/i.test(value(`sources.${source}.type`) ?? '')
+    if (port) await awaitOpen(flume, Number(port), isUdp ? takesDatagrams : takesConnections)
   }
 }
 
-/** Resolves once something takes connections on the port; rejects when the process ends first or takes too long. */
-async function awaitListening(peer: RunningProcess, port: number): Promise<void> {
+/** Resolves once the port is open; rejects when the process ends first or takes too long. */
+async function awaitOpen(
+  peer: RunningProcess,
+  port: number,
+  isOpen: (port: number) => Promise<boolean>,
+): Promise<void> {
   const untilMs = systemClock.monotonic() + startTimeoutMs
   const ended = peer.exited.then((code) => {
     throw new Error(`${peer.name} ended with ${code} before it listened on ${port}\n${peer.stderr.slice(-4_000)}`)
   })
   ended.catch(() => undefined)
-  while (!(await Promise.race([accepts(port), ended]))) {
+  while (!(await Promise.race([isOpen(port), ended]))) {
     if (systemClock.monotonic() > untilMs)
       throw new Error(`${peer.name} does not listen on ${port}\n${peer.stderr.slice(-4_000)}`)
     await Promise.race([systemClock.sleep(50), ended])
   }
 }
 
-function accepts(port: number): Promise<boolean> {
+/** What Linux says of the sockets that are bound: nobody answers a datagram. */
+async function takesDatagrams(port: number): Promise<boolean> {
+  const bound = `:${port.toString(16).toUpperCase().padStart(4, '0')} `
+  const tables = await Promise.all(
+    ['udp', 'udp6'].map((name) => readFile(`/proc/net/${name}`, 'latin1').catch(() => '')),
+  )
+  return tables.some((table) => table.includes(bound))
+}
+
+/** Resolves once everything that a real Flume has acknowledged has left its channels; its monitoring answers on the port. */
+export async function awaitDrained(flume: RunningProcess, port: number): Promise<void> {
+  await awaitOpen(flume, port, async () => {
+    const answer = await fetch(`http://127.0.0.1:${port}/metrics`).catch(() => undefined)
+    const metrics = ((await answer?.json()) ?? {}) as Record<string, Record<string, string>>
+    const channels = Object.entries(metrics).filter(([name]) => name.startsWith('CHANNEL.'))
+    return (
+      channels.length > 0 &&
+      channels.every(([, counts]) => counts['EventTakeSuccessCount'] === counts['EventPutSuccessCount'])
+    )
+  })
+}
+
+/** Settings of the JVM that let `awaitDrained` ask on the port. */
+export function monitoredOn(port: number): readonly string[] {
+  return ['-Dflume.monitoring.type=http', `-Dflume.monitoring.port=${port}`]
+}
+
+function takesConnections(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1')
     socket.on('connect', () => {
