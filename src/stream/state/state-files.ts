@@ -116,12 +116,14 @@ export class StateFiles {
     const changed = store.changedSince(version)
     const batches = this.#node.savedBatches(this.#savedVersion, version)
     if (changed.entries.length > 0 || batches.length > 0 || !this.#range) {
-      const sequence = this.#next++
+      // Counted on once it is written: a restart reads a row without gaps. What a failed try has left is replaced.
+      const sequence = this.#next
       if (!this.#round) {
         this.#round = this.#everyEntry()
         this.#roundFirst = sequence
       }
       const { keys, isRoundDone } = await this.#write(sequence, version, changed, batches)
+      this.#next = sequence + 1
       const first = isRoundDone ? this.#roundFirst : (this.#range?.first ?? sequence)
       this.#range = { first: Math.min(first, this.#firstBatchFile(sequence, version)), last: sequence, keys }
       if (isRoundDone) this.#round = undefined
