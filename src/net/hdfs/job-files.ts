@@ -1,7 +1,11 @@
-import { type FileStatus, type FileSystem, normalizePath, type OpenFile } from './file-system.ts'
+import { type Clock, systemClock } from '../../core/clock.ts'
+import { leasePatienceMs } from './committed-file.ts'
+import { type FileStatus, type FileSystem, FileSystemError, type OpenFile } from './file-system.ts'
 
 /** Bytes that wait before they are sent on: an append over WebHDFS costs up to half a second, whatever its size. */
 const chunkBytes = 8 * 1024 * 1024
+/** Between two questions whether a dead writer's file is closed. */
+const recoveryPauseMs = 250
 
 export interface JobFileEntry {
   readonly path: string
@@ -16,30 +20,56 @@ export interface JobFileWriter {
   write(bytes: Uint8Array): Promise<void>
   /** Resolves when every byte is there for other readers; rejects when it is not. */
   close(): Promise<void>
+  /** Lets go of a file whose writing has failed; what was sent of it stays. */
+  abandon(): Promise<void>
+}
+
+/** A file that grows as long as it is open. */
+export interface JobFileLog {
+  /** Resolves when every reader can see the bytes. After a rejection the file takes no more. */
+  append(parts: readonly Uint8Array[]): Promise<void>
+  close(): Promise<void>
 }
 
 /** A file system as streaming jobs use it: files written and read from end to end, output that replaces older output. */
 export class JobFiles {
   readonly #fileSystem: FileSystem
+  readonly #clock: Clock
 
-  constructor(fileSystem: FileSystem) {
+  constructor(fileSystem: FileSystem, clock: Clock = systemClock) {
     this.#fileSystem = fileSystem
+    this.#clock = clock
   }
 
   mkdirs(path: string): Promise<void> {
     return this.#fileSystem.mkdirs(path)
   }
 
-  /** Starts a file afresh, replacing one of that name. Nothing is promised about it before `close`. */
+  /** Starts a file afresh, replacing one of that name: when its first bytes are sent. Nothing is promised about it before `close`. */
   async create(path: string): Promise<JobFileWriter> {
-    return new Writer(await this.#fileSystem.begin(path, [], { overwrite: true }))
+    return new Writer(this.#fileSystem, path)
+  }
+
+  /** Starts a file that grows, replacing one of that name: when its first bytes are sent. */
+  async openLog(path: string): Promise<JobFileLog> {
+    return new Log(this.#fileSystem, path)
+  }
+
+  /**
+   * Closes a file that a writer has left open, dead or not, so that all that was confirmed can be read; that takes HDFS up
+   * to some seconds. Rejects when it is not closed after a minute and a half.
+   */
+  async recover(path: string): Promise<void> {
+    const untilMs = this.#clock.monotonic() + leasePatienceMs
+    while (!(await this.#fileSystem.recover(path, { force: true }))) {
+      if (this.#clock.monotonic() > untilMs) throw new FileSystemError('leased', `${path} is still being written`)
+      await this.#clock.sleep(recoveryPauseMs)
+    }
   }
 
   /** Moves a file or folder, replacing a file that is in the way. */
   async rename(from: string, to: string): Promise<void> {
-    const inTheWay = await this.#fileSystem.status(to)
-    if (inTheWay?.kind === 'file' && normalizePath(from) !== normalizePath(to)) await this.#fileSystem.delete(to)
-    await this.#fileSystem.rename(from, to)
+    await this.#fileSystem.rename(from, to, { overwrite: true })
   }
 
   async exists(path: string): Promise<boolean> {
@@ -73,12 +103,15 @@ export class JobFiles {
 }
 
 class Writer implements JobFileWriter {
-  readonly #file: OpenFile
+  readonly #fileSystem: FileSystem
+  readonly #path: string
+  #file: OpenFile | undefined
   #waiting: Uint8Array[] = []
   #waitingBytes = 0
 
-  constructor(file: OpenFile) {
-    this.#file = file
+  constructor(fileSystem: FileSystem, path: string) {
+    this.#fileSystem = fileSystem
+    this.#path = path
   }
 
   async write(bytes: Uint8Array): Promise<void> {
@@ -89,22 +122,65 @@ class Writer implements JobFileWriter {
   }
 
   async close(): Promise<void> {
+    // What fits into one chunk is one call where calls are dear.
+    if (!this.#file) return this.#fileSystem.create(this.#path, this.#take(), { overwrite: true })
     if (this.#waitingBytes > 0) await this.#send()
     await this.#orLetGo(this.#file.close())
   }
 
-  async #send(): Promise<void> {
+  async abandon(): Promise<void> {
+    this.#file?.abandon()
+  }
+
+  #take(): readonly Uint8Array[] {
     const parts = this.#waiting
     this.#waiting = []
     this.#waitingBytes = 0
-    await this.#orLetGo(this.#file.write(parts))
+    return parts
+  }
+
+  async #send(): Promise<void> {
+    if (this.#file) await this.#orLetGo(this.#file.write(this.#take()))
+    else this.#file = await this.#fileSystem.begin(this.#path, this.#take(), { overwrite: true })
   }
 
   async #orLetGo(done: Promise<void>): Promise<void> {
     try {
       await done
     } catch (error) {
-      this.#file.abandon()
+      this.#file?.abandon()
+      throw error
+    }
+  }
+}
+
+class Log implements JobFileLog {
+  readonly #fileSystem: FileSystem
+  readonly #path: string
+  #file: OpenFile | undefined
+
+  constructor(fileSystem: FileSystem, path: string) {
+    this.#fileSystem = fileSystem
+    this.#path = path
+  }
+
+  async append(parts: readonly Uint8Array[]): Promise<void> {
+    if (!this.#file) {
+      this.#file = await this.#fileSystem.begin(this.#path, parts, { overwrite: true })
+      return
+    }
+    await this.#orLetGo(this.#file.write(parts))
+  }
+
+  async close(): Promise<void> {
+    if (this.#file) await this.#orLetGo(this.#file.close())
+  }
+
+  async #orLetGo(done: Promise<void>): Promise<void> {
+    try {
+      await done
+    } catch (error) {
+      this.#file?.abandon()
       throw error
     }
   }
