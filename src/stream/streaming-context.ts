@@ -238,7 +238,10 @@ export class StreamingContext implements StreamContext {
     try {
       this.#resumed = await resume(this.graph, folder, logger)
     } catch (error) {
-      if (!createOnError || (error instanceof FlumeError && error.code === 'USAGE')) throw error
+      if (!createOnError || (error instanceof FlumeError && error.code === 'USAGE')) {
+        await folder.release()
+        throw error
+      }
       logger.warn('no checkpoint can be read: starting afresh', { error: explain(error) })
     }
   }
@@ -446,6 +449,7 @@ export class StreamingContext implements StreamContext {
         logger,
         appName: sparkContext.appName,
         resumed: this.#resumed,
+        onLost: (error) => this.#termination.fail(error),
       })
     this.#threads = this.#startThreads()
     active = { context: this, startedAt: callSite('start').short }
@@ -649,6 +653,7 @@ export class StreamingContext implements StreamContext {
           ? 'StreamingContext has already been stopped'
           : 'StreamingContext has not been started yet',
       )
+      if (this.#folder?.isTaken) await this.#folder.release()
       this.#end()
       return
     }

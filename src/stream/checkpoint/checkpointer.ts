@@ -14,7 +14,7 @@ import {
   checkpointsKept,
   type SavedOperator,
 } from './checkpoint-file.ts'
-import type { CheckpointFolder } from './folder.ts'
+import { type CheckpointFolder, FolderLost } from './folder.ts'
 import type { KeptOperator } from './operators.ts'
 
 /** Default of how often state is saved: Spark's (B36). */
@@ -40,6 +40,8 @@ export interface CheckpointerOptions {
   readonly logger: Logger
   readonly appName: string
   readonly resumed: Resumed | undefined
+  /** Called once, when another context has taken the folder: the job must end. */
+  readonly onLost: (error: Error) => void
 }
 
 /**
@@ -71,6 +73,10 @@ export class Checkpointer {
   #opening: Promise<void> = Promise.resolve()
   #chain: Promise<void> = Promise.resolve()
   #completionQueued = false
+  #generationQueued = false
+  /** The last try to write something has failed. */
+  #isFailing = false
+  #lost: FolderLost | undefined
 
   constructor(options: CheckpointerOptions) {
     const { graph, operators, folder, resumed } = options
@@ -134,12 +140,20 @@ export class Checkpointer {
     await this.#checkpoints.write(this.#describe(), true)
   }
 
-  /** A batch has been generated; resolves when what it needs to be run again is on disk. */
-  generated(timeMs: number): Promise<void> {
+  /** A batch has been generated; resolves when what it needs to be run again is saved. Rejects when the folder is lost: it must not run. */
+  async generated(timeMs: number): Promise<void> {
     this.#open.add(timeMs)
     this.#lastMs = Math.max(this.#lastMs, timeMs)
     this.#noteBlocks(timeMs)
-    return this.#enqueue(() => this.#write(false))
+    // While nothing can be written, batches do not wait for one try after the other: the next that succeeds has them all.
+    if (this.#isFailing && this.#generationQueued) return
+    this.#generationQueued = true
+    const saved = this.#enqueue(async () => {
+      this.#generationQueued = false
+      await this.#write(false)
+    })
+    if (!this.#isFailing) await saved
+    if (this.#lost) throw this.#lost
   }
 
   /** A batch is done. */
@@ -172,7 +186,12 @@ export class Checkpointer {
       await this.#saveStates(this.#options.graph.batchMs)
       await this.#write(true)
     })
-    for (const log of this.#options.logs.values()) await log.close()
+    for (const log of this.#options.logs.values()) {
+      await log.close().catch((error) => {
+        this.#options.logger.warn('could not close a write-ahead log', { error: explain(error) })
+      })
+    }
+    await this.#options.folder.release()
   }
 
   /** Resolves when everything asked for so far is on disk. */
@@ -181,9 +200,19 @@ export class Checkpointer {
   }
 
   #enqueue(act: () => Promise<void>): Promise<void> {
-    this.#chain = this.#chain.then(act).catch((error) => {
-      this.#options.logger.warn('could not write a checkpoint', { error: explain(error) })
-    })
+    this.#chain = this.#chain
+      .then(async () => {
+        if (this.#lost) return
+        await act()
+        this.#isFailing = false
+      })
+      .catch((error) => {
+        this.#isFailing = true
+        if (error instanceof FolderLost) {
+          this.#lost = error
+          this.#options.onLost(error)
+        } else this.#options.logger.warn('could not write a checkpoint', { error: explain(error) })
+      })
     return this.#chain
   }
 
@@ -245,7 +274,7 @@ export class Checkpointer {
         await this.#checkpoints.write(checkpoint, sync, attempt > 1)
         break
       } catch (error) {
-        if (attempt === writeTries) throw error
+        if (attempt === writeTries || error instanceof FolderLost) throw error
         logger.warn(`try ${attempt} to write checkpoint ${checkpoint.timeMs} failed`, { error: asError(error).message })
       }
     }

@@ -1,11 +1,21 @@
 /*
  * The folder of a job's checkpoints, on a local disk or any file system that jobs know. Names in it are separated by `/`.
  *
- * - A file has its name only when it is whole: it is written under another one and moved.
+ *   driver-<writer>      whose folder it is: one running context
+ *   writing-<writer>/    what that one has not finished
+ *
+ * - A file has its name only when it is whole: it is written under `writing-…` and moved.
+ * - One context writes at a time, the one that came last. It takes the folder by deleting the `driver-…` of others, then
+ *   their `writing-…`, and reads only after that. The others look for their own `driver-…` when a file is whole and before
+ *   it is moved, and when a log has grown and before anybody is told: whoever passes that look before its `driver-…` is
+ *   gone has its file seen by the new one, or can no longer move it.
+ * - A context that certainly runs, in another process of this machine, is not driven out.
  */
 import { mkdirSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { asError, FlumeError } from '../../core/error.ts'
 import { reasonOf } from '../../net/hdfs/file-system.ts'
+import { newWriterName, runningElsewhere } from '../../net/hdfs/native/writer-name.ts'
 import { type FileLog, type FileSystem, isLocal, joinPath, locate } from '../files.ts'
 
 /** A log in the folder. */
@@ -29,10 +39,32 @@ export function makeLocalFolder(directory: string): void {
   }
 }
 
+function parentOf(name: string): string {
+  return name.slice(0, Math.max(0, name.lastIndexOf('/')))
+}
+
 /** True for what a file system answers when there is no such file. */
 function isMissing(error: unknown): boolean {
   return (error as NodeJS.ErrnoException).code === 'ENOENT' || reasonOf(error) === 'missing'
 }
+
+/** The folder belongs to another context now, or is gone: nothing may be written, and nothing put out, any more. */
+export class FolderLost extends FlumeError {
+  constructor(address: string) {
+    super(
+      'CLOSED',
+      `the checkpoint directory ${address} was taken over by another job, or deleted: this one must end`,
+      {
+        hint: 'let one job run on a checkpoint directory at a time',
+      },
+    )
+  }
+}
+
+const driverPrefix = 'driver-'
+const writingPrefix = 'writing-'
+/** Deleting what another context is just writing into may need another try. */
+const clearTries = 3
 
 /** What is read needs nobody's leave; what is written does. */
 export class CheckpointFolder {
@@ -42,7 +74,9 @@ export class CheckpointFolder {
   readonly #root: string
   /** Folders that are known to be there. */
   readonly #made = new Set<string>()
-  #isTaken = false
+  /** Set while the folder is this context's. */
+  #driver: string | undefined
+  #count = 0
 
   /** Throws UNSUPPORTED for a file system that nobody knows. */
   constructor(directory: string) {
@@ -58,7 +92,7 @@ export class CheckpointFolder {
   }
 
   get isTaken(): boolean {
-    return this.#isTaken
+    return this.#driver !== undefined
   }
 
   /** The names in a folder, sorted; none when it does not exist. */
@@ -92,14 +126,68 @@ export class CheckpointFolder {
     await this.#files.recover?.(this.#path(name))
   }
 
-  /** Begins to write. Rejects with what is wrong with the folder, and what to do. */
+  /** Makes the folder this context's. Rejects with what is wrong with it and what to do; REFUSED while its job runs. */
   async take(): Promise<void> {
+    const driver = newWriterName()
+    const names = await this.names()
+    for (const name of names) {
+      const pid = name.startsWith(driverPrefix) ? runningElsewhere(name.slice(driverPrefix.length)) : undefined
+      if (pid === undefined) continue
+      throw new FlumeError(
+        'REFUSED',
+        `the checkpoint directory ${this.address} is in use: a job runs on it in process ${pid}`,
+        { hint: 'stop that job, or take another directory' },
+      )
+    }
     try {
       await this.#files.mkdirs(this.#root)
+      const file = await this.#files.create(this.#path(driverPrefix + driver))
+      await file.write(Buffer.from(`process ${process.pid} on ${hostname()}\n`))
+      await file.close()
+      for (const prefix of [driverPrefix, writingPrefix]) {
+        for (const name of names) if (name.startsWith(prefix)) await this.#clear(name)
+      }
+      this.#driver = driver
+      // Two that take it at the same moment drive each other out: at most one of them goes on.
+      await this.#check()
     } catch (error) {
-      throw this.#unusable('use', error)
+      this.#driver = undefined
+      throw error instanceof FolderLost ? error : this.#unusable('use', error)
     }
-    this.#isTaken = true
+  }
+
+  /** Lets go of the folder; what another has taken, or nothing can be said to, stays as it is. */
+  async release(): Promise<void> {
+    const driver = this.#driver
+    this.#driver = undefined
+    if (driver === undefined) return
+    try {
+      await this.#files.delete(this.#path(writingPrefix + driver))
+      await this.#files.delete(this.#path(driverPrefix + driver))
+    } catch {
+      // The next job takes it from a context that is gone as from one that has gone properly.
+    }
+  }
+
+  async #clear(name: string): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await this.#files.delete(this.#path(name))
+        return
+      } catch (error) {
+        if (attempt === clearTries) throw error
+      }
+    }
+  }
+
+  /** Rejects with FolderLost when the folder is no longer this context's. */
+  async #check(): Promise<void> {
+    if (!(await this.#files.exists(this.#path(driverPrefix + this.#owner)))) throw new FolderLost(this.address)
+  }
+
+  get #owner(): string {
+    if (this.#driver !== undefined) return this.#driver
+    throw new FlumeError('INVALID_STATE', `the checkpoint directory ${this.address} is not taken`)
   }
 
   /** Writes a file; the name has the old content or all of the new. */
@@ -109,30 +197,45 @@ export class CheckpointFolder {
     put: (write: (bytes: Uint8Array) => Promise<void>) => Promise<void>,
   ): Promise<void> {
     const path = this.#path(name)
-    const temporary = `${path}.writing`
-    const file = await this.#files.create(temporary)
+    const temporary = this.#path(`${writingPrefix}${this.#owner}/${++this.#count}`)
     try {
-      await put((bytes) => file.write(bytes))
+      const file = await this.#files.create(temporary)
+      try {
+        await put((bytes) => file.write(bytes))
+      } catch (error) {
+        await file.abandon?.().catch(() => undefined)
+        throw error
+      }
+      await file.close({ sync })
+      await this.#makeFolder(parentOf(name))
+      await this.#check()
+      if (keepAs !== undefined) {
+        await this.#files.rename(path, this.#path(keepAs)).catch((error) => {
+          if (!isMissing(error)) throw error
+        })
+      }
+      await this.#files.rename(temporary, path)
     } catch (error) {
-      await file.abandon?.().catch(() => undefined)
+      await this.#files.delete(temporary).catch(() => undefined)
       throw error
     }
-    await file.close({ sync })
-    if (keepAs !== undefined) {
-      await this.#files.rename(path, this.#path(keepAs)).catch((error) => {
-        if (!isMissing(error)) throw error
-      })
-    }
-    await this.#files.rename(temporary, path)
   }
 
   /** Starts a log, under a name that no other has. */
   async openLog(name: string): Promise<FolderLog> {
     if (!this.#files.openLog) throw new FlumeError('UNSUPPORTED', `${this.address} keeps no write-ahead log`)
-    return this.#files.openLog(this.#path(name))
+    await this.#makeFolder(parentOf(name))
+    const log = await this.#files.openLog(this.#path(name))
+    return {
+      append: async (parts) => {
+        await log.append(parts)
+        await this.#check()
+      },
+      close: () => log.close(),
+    }
   }
 
-  /** Deletes a file; a missing one is fine. */
+  /** Deletes a file that the last checkpoint written has made needless, for everybody; a missing one is fine. */
   async remove(name: string): Promise<void> {
     await this.#files.delete(this.#path(name))
   }
@@ -144,7 +247,7 @@ export class CheckpointFolder {
   }
 
   async #makeFolder(folder: string): Promise<void> {
-    if (this.#made.has(folder)) return
+    if (folder === '' || this.#made.has(folder)) return
     await this.#files.mkdirs(this.#path(folder))
     this.#made.add(folder)
   }
