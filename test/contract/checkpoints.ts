@@ -18,18 +18,30 @@ import {
   StreamingContext,
   type Time,
 } from '../../src/stream/api.ts'
+import { CheckpointFolder, FolderLost } from '../../src/stream/checkpoint/folder.ts'
 import type { DStream } from '../../src/stream/dstream.ts'
-import { joinPath, locate } from '../../src/stream/files.ts'
+import { joinPath, locate, registerFileSystem } from '../../src/stream/files.ts'
 import { ManualClock, settle } from '../../src/testing/manual-clock.ts'
 
 /** Where checkpoints lie. */
 export interface CheckpointPlace {
   /** The address of a folder that exists or can be made. */
   readonly root: string
+  /** From now on nothing can be written into the folder, until the returned function is called. */
+  breakDown(folder: string): Promise<() => Promise<void>>
   stop(): Promise<void>
 }
 
 let count = 0
+
+/** A file takes the place of the folder in which files are written. */
+export async function blockFolder(folder: string): Promise<() => Promise<void>> {
+  const name = (await disk.names(folder)).find((one) => one.startsWith('writing-'))
+  const { files, path } = locate(`${folder}/${name}`)
+  await files.delete(path)
+  await disk.write(`${folder}/${name}`, Buffer.alloc(0))
+  return () => files.delete(path)
+}
 
 /** What lies in a place, looked at and damaged from outside. */
 const disk = {
@@ -370,6 +382,159 @@ export function checkpointContract(name: string, seeds: number, open: () => Prom
         assert.deepEqual(seen, ['3000: a,3'])
         await runs.batches(1)
         assert.deepEqual(seen, ['3000: a,3', '6000: a,6'])
+      })
+    })
+
+    describe('a folder', () => {
+      const write = (to: CheckpointFolder, name: string, text: string): Promise<void> =>
+        to.write(name, { sync: true }, (put) => put(Buffer.from(text)))
+      const textOf = async (of: CheckpointFolder, name: string): Promise<string> =>
+        (await disk.read(of.pathOf(name))).toString()
+
+      test('belongs to the context that took it last: what the one before has not finished never gets its name', async () => {
+        const address = fresh()
+        const [first, second] = [new CheckpointFolder(address), new CheckpointFolder(address)]
+        await first.take()
+        await write(first, 'sub/one', 'whole')
+        await assert.rejects(
+          first.write('sub/one', { sync: true }, async (put) => {
+            await put(Buffer.from('late'))
+            await second.take()
+          }),
+          FolderLost,
+        )
+        await assert.rejects(write(first, 'two', 'late'), FolderLost)
+        await write(second, 'three', 'mine')
+        assert.deepEqual(await second.names('sub'), ['one'])
+        assert.equal(await textOf(second, 'sub/one'), 'whole')
+        assert.ok(!(await second.names()).includes('two'))
+        // Letting go takes nothing from the other.
+        await first.release()
+        await write(second, 'four', 'mine')
+        await second.release()
+        assert.deepEqual(
+          (await second.names()).filter((name) => /^(driver|writing)-/.test(name) && !name.startsWith('writing-')),
+          [],
+        )
+      })
+
+      test('is lost to a context that comes between the last look and the move', async () => {
+        const address = fresh()
+        const second = new CheckpointFolder(address)
+        let taking: Promise<void> | undefined
+        let armed = false
+        registerFileSystem('slow', () => {
+          const { files } = locate(address)
+          return new Proxy(files, {
+            get(target, key) {
+              const value = Reflect.get(target, key)
+              if (typeof value !== 'function') return value
+              if (key !== 'exists' || !armed) return value.bind(target)
+              return async (path: string) => {
+                const found = await target.exists(path)
+                taking = second.take()
+                await taking
+                return found
+              }
+            },
+          })
+        })
+        const first = new CheckpointFolder(`slow://host${locate(address).path}`)
+        await first.take()
+        await write(first, 'name', 'old')
+        armed = true
+        await assert.rejects(write(first, 'name', 'late'), /does not exist|ENOENT|no such file/i)
+        assert.ok(taking)
+        assert.equal(await textOf(second, 'name'), 'old')
+        armed = false
+        await assert.rejects(write(first, 'name', 'later'), FolderLost)
+        await second.release()
+      })
+
+      test('gives a log that its writer has left open to the next one, whole, and takes no more from the first', async () => {
+        const address = fresh()
+        const [first, second] = [new CheckpointFolder(address), new CheckpointFolder(address)]
+        await first.take()
+        const log = await first.openLog('receivedData/op/log-1')
+        await log.append([Buffer.from('one '), Buffer.from('two ')])
+        await log.append([Buffer.from('three')])
+        await second.take()
+        await second.recover('receivedData/op/log-1')
+        assert.equal(await textOf(second, 'receivedData/op/log-1'), 'one two three')
+        await assert.rejects(log.append([Buffer.from('late')]))
+        await log.close().catch(() => undefined)
+        await second.release()
+      })
+    })
+
+    describe('a job whose folder fails it', () => {
+      const total =
+        (seen: Map<number, unknown>): Build =>
+        (ssc) =>
+          new Replay(ssc, () => ['a'])
+            .map((word) => [word, 1])
+            // What leaves the window lies in many files, each of which a restart needs.
+            .reduceByKeyAndWindow(add, (a, b) => a - b, Seconds(60))
+            .checkpoint(Seconds(1))
+            .foreachRDD(async (rdd, time) => void seen.set(time.milliseconds, (await rdd.collect())[0]?.[1]))
+
+      test('goes on while nothing can be written, says so, and has saved all once it can be', async () => {
+        await using runs = new Runs(fresh)
+        const seen = new Map<number, unknown>()
+        await runs.start(total(seen))
+        await runs.batches(2)
+        const mend = await place.breakDown(runs.directory)
+        await runs.batches(3)
+        assert.deepEqual([...seen.values()], [1, 2, 3, 4, 5])
+        assert.match(runs.logger.text, /could not write a checkpoint/)
+        await mend()
+        await runs.batches(2)
+        await runs.crash()
+        await runs.start(total(seen))
+        await runs.batches(1)
+        assert.deepEqual([...seen.values()], [1, 2, 3, 4, 5, 6, 7, 8])
+        assert.doesNotMatch(runs.logger.text, /cannot resume/)
+      })
+
+      test('goes on from what was saved before, when it is killed meanwhile', async () => {
+        await using runs = new Runs(fresh)
+        const seen = new Map<number, unknown>()
+        await runs.start(total(seen))
+        await runs.batches(2)
+        const mend = await place.breakDown(runs.directory)
+        await runs.batches(2)
+        await mend()
+        await runs.crash()
+        seen.clear()
+        await runs.start(total(seen))
+        await runs.batches(1)
+        assert.deepEqual(
+          [...seen],
+          [
+            [3000, 3],
+            [4000, 4],
+            [5000, 5],
+          ],
+        )
+      })
+
+      test('ends when another has taken it over, before it puts out anything more', async () => {
+        await using runs = new Runs(fresh)
+        const seen = new Map<number, unknown>()
+        const ssc = await runs.start(total(seen))
+        await runs.batches(2)
+        const ended = assert.rejects(
+          ssc.awaitTermination(),
+          /was taken over by another job, or deleted: this one must end/,
+        )
+        const other = new CheckpointFolder(runs.directory)
+        await other.take()
+        await runs.batches(2)
+        await ended
+        assert.deepEqual([...seen.keys()], [1000, 2000])
+        const left = await other.names()
+        assert.ok(left.includes('checkpoint-2000') && !left.includes('checkpoint-3000'), String(left))
+        await other.release()
       })
     })
 

@@ -2,14 +2,18 @@ import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { test } from 'node:test'
+import { Seconds, SparkConf, StreamingContext } from '../../src/stream/api.ts'
 import { mountFileSystems } from '../../src/stream/files.ts'
-import { type CheckpointPlace, checkpointContract } from '../contract/checkpoints.ts'
+import { blockFolder, type CheckpointPlace, checkpointContract } from '../contract/checkpoints.ts'
 import { FakeHdfs } from '../support/fake-hdfs.ts'
 import { FakeWebHdfs } from '../support/fake-web-hdfs.ts'
+import { freePort } from '../support/free-port.ts'
+import { RecordingLogger } from '../support/recording-logger.ts'
 
 async function localFolder(): Promise<CheckpointPlace> {
   const root = await mkdtemp(join(tmpdir(), 'checkpoint-'))
-  return { root, stop: () => rm(root, { recursive: true, force: true }) }
+  return { root, breakDown: blockFolder, stop: () => rm(root, { recursive: true, force: true }) }
 }
 
 checkpointContract('a local disk', 12, localFolder)
@@ -19,6 +23,7 @@ checkpointContract('a mounted address', 2, async () => {
   mountFileSystems(new Map([['hdfs://namenode:8020', local.root]]))
   return {
     root: 'hdfs://namenode:8020/jobs',
+    breakDown: blockFolder,
     stop: async () => {
       mountFileSystems(new Map())
       await local.stop()
@@ -31,6 +36,10 @@ checkpointContract('HDFS in its own protocol', 2, async () => {
   const { host, port } = fake.nameNode
   return {
     root: `hdfs://${host}:${port}/jobs`,
+    breakDown: async () => {
+      fake.exceptions.set('create', { exception: 'java.io.IOException', times: Number.POSITIVE_INFINITY })
+      return async () => void fake.exceptions.delete('create')
+    },
     stop: async () => {
       await fake.stop()
       assert.deepEqual(fake.complaints, [])
@@ -40,5 +49,35 @@ checkpointContract('HDFS in its own protocol', 2, async () => {
 
 checkpointContract('WebHDFS', 2, async () => {
   const fake = await FakeWebHdfs.start()
-  return { root: `${fake.url.replace('http:', 'webhdfs:')}/jobs`, stop: () => fake.stop() }
+  return {
+    root: `${fake.url.replace('http:', 'webhdfs:')}/jobs`,
+    breakDown: async () => {
+      fake.down()
+      return async () => fake.up()
+    },
+    stop: () => fake.stop(),
+  }
 })
+
+for (const scheme of ['hdfs', 'webhdfs']) {
+  test(`a ${scheme}: directory that cannot be reached fails the job in one line`, async () => {
+    const directory = `${scheme}://127.0.0.1:${await freePort()}/jobs`
+    const conf = new SparkConf(false).setAppName('away').set('spark.ui.enabled', 'false')
+    const context = (): StreamingContext => {
+      const ssc = new StreamingContext(conf, Seconds(1), { logger: new RecordingLogger() })
+      ssc.checkpoint(directory)
+      ssc.queueStream([]).print()
+      return ssc
+    }
+    const inOneLine = (what: string): object => ({
+      code: 'IO',
+      message: new RegExp(`^cannot ${what} the checkpoint directory ${directory}: .*127\\.0\\.0\\.1:\\d+.*`),
+      hint: /^is it running\? A webhdfs:.*--mount (web)?hdfs:\/\/127\.0\.0\.1:\d+=/,
+    })
+    await assert.rejects(StreamingContext.getOrCreate(directory, context), inOneLine('read'))
+    const ssc = context()
+    await assert.rejects(ssc.start(), inOneLine('read'))
+    await assert.rejects(ssc.awaitTermination(), inOneLine('read'))
+    await ssc.stop()
+  })
+}

@@ -258,7 +258,13 @@ export class CheckpointFolder {
 
   #unusable(what: string, thrown: unknown): FlumeError {
     const { message } = asError(thrown)
-    const hint = thrown instanceof FlumeError ? thrown.hint : undefined
+    const [, place = ''] = /^([^:/]+:\/\/[^/]*)/.exec(this.address) ?? []
+    const isAway = reasonOf(thrown) === 'unreachable'
+    const hint = isAway
+      ? `is it running? A webhdfs:// address goes by HTTP, --mount ${place}=./folder takes a local folder`
+      : thrown instanceof FlumeError
+        ? thrown.hint
+        : undefined
     return new FlumeError('IO', `cannot ${what} the checkpoint directory ${this.address}: ${message}`, {
       cause: thrown,
       ...(hint !== undefined && { hint }),
