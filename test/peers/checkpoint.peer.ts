@@ -91,6 +91,8 @@ describe('the checkpoints of a job on a real HDFS', () => {
       `${scheme === 'hdfs' ? hdfs.uri : hdfs.httpUri.replace('http:', 'webhdfs:')}/checkpoints/${scheme}/${name}`
     const submit = (directory: string, ...conf: string[]): string[] => [
       ...['submit', '--batch-interval', '200', '--conf', `spark.streaming.checkpoint.directory=${directory}`],
+      // A loaded machine may be a few batches behind at the end.
+      ...['--conf', 'spark.streaming.gracefulStopTimeout=30s'],
       ...conf.flatMap((one) => ['--conf', one]),
       'job.js',
     ]
