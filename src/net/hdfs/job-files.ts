@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from '../../core/clock.ts'
+import { keepAlive } from '../../core/keep-alive.ts'
 import { leasePatienceMs } from './committed-file.ts'
 import { type FileStatus, type FileSystem, FileSystemError, type OpenFile } from './file-system.ts'
 
@@ -31,6 +32,16 @@ export interface JobFileLog {
   close(): Promise<void>
 }
 
+/** Keeps the process alive while something is done: a job may wait for HDFS and for nothing else, such as in a pause before another try. */
+async function held<T>(act: () => Promise<T>): Promise<T> {
+  const release = keepAlive()
+  try {
+    return await act()
+  } finally {
+    release()
+  }
+}
+
 /** A file system as streaming jobs use it: files written and read from end to end, output that replaces older output. */
 export class JobFiles {
   readonly #fileSystem: FileSystem
@@ -42,7 +53,7 @@ export class JobFiles {
   }
 
   mkdirs(path: string): Promise<void> {
-    return this.#fileSystem.mkdirs(path)
+    return held(() => this.#fileSystem.mkdirs(path))
   }
 
   /** Starts a file afresh, replacing one of that name: when its first bytes are sent. Nothing is promised about it before `close`. */
@@ -61,40 +72,43 @@ export class JobFiles {
    */
   async recover(path: string): Promise<void> {
     const untilMs = this.#clock.monotonic() + leasePatienceMs
-    while (!(await this.#fileSystem.recover(path, { force: true }))) {
-      if (this.#clock.monotonic() > untilMs) throw new FileSystemError('leased', `${path} is still being written`)
-      await this.#clock.sleep(recoveryPauseMs)
-    }
+    await held(async () => {
+      while (!(await this.#fileSystem.recover(path, { force: true }))) {
+        if (this.#clock.monotonic() > untilMs) throw new FileSystemError('leased', `${path} is still being written`)
+        await this.#clock.sleep(recoveryPauseMs)
+      }
+    })
   }
 
   /** Moves a file or folder, replacing a file that is in the way. */
   async rename(from: string, to: string): Promise<void> {
-    await this.#fileSystem.rename(from, to, { overwrite: true })
+    await held(() => this.#fileSystem.rename(from, to, { overwrite: true }))
   }
 
   async exists(path: string): Promise<boolean> {
-    return (await this.#fileSystem.status(path)) !== undefined
+    return (await held(() => this.#fileSystem.status(path))) !== undefined
   }
 
   /** The entries of a folder, sorted by name; rejects when there is no such folder. */
   async list(path: string): Promise<JobFileEntry[]> {
-    return (await this.#fileSystem.list(path)).map(entryOf)
+    return (await held(() => this.#fileSystem.list(path))).map(entryOf)
   }
 
   async status(path: string): Promise<JobFileEntry | undefined> {
-    const status = await this.#fileSystem.status(path)
+    const status = await held(() => this.#fileSystem.status(path))
     return status && entryOf(status)
   }
 
   /** Deletes a file or a whole folder; a missing one is fine. */
   async delete(path: string): Promise<void> {
-    await this.#fileSystem.delete(path, { recursive: true })
+    await held(() => this.#fileSystem.delete(path, { recursive: true }))
   }
 
   /** The bytes of a file in order. */
   async *read(path: string): AsyncGenerator<Uint8Array> {
     for (let offset = 0; ; ) {
-      const chunk = await this.#fileSystem.read(path, offset, chunkBytes)
+      const from = offset
+      const chunk = await held(() => this.#fileSystem.read(path, from, chunkBytes))
       if (chunk.length > 0) yield chunk
       if (chunk.length < chunkBytes) return
       offset += chunk.length
@@ -123,9 +137,10 @@ class Writer implements JobFileWriter {
 
   async close(): Promise<void> {
     // What fits into one chunk is one call where calls are dear.
-    if (!this.#file) return this.#fileSystem.create(this.#path, this.#take(), { overwrite: true })
+    const file = this.#file
+    if (!file) return held(() => this.#fileSystem.create(this.#path, this.#take(), { overwrite: true }))
     if (this.#waitingBytes > 0) await this.#send()
-    await this.#orLetGo(this.#file.close())
+    await this.#orLetGo(() => file.close())
   }
 
   async abandon(): Promise<void> {
@@ -140,13 +155,14 @@ class Writer implements JobFileWriter {
   }
 
   async #send(): Promise<void> {
-    if (this.#file) await this.#orLetGo(this.#file.write(this.#take()))
-    else this.#file = await this.#fileSystem.begin(this.#path, this.#take(), { overwrite: true })
+    const file = this.#file
+    if (file) await this.#orLetGo(() => file.write(this.#take()))
+    else this.#file = await held(() => this.#fileSystem.begin(this.#path, this.#take(), { overwrite: true }))
   }
 
-  async #orLetGo(done: Promise<void>): Promise<void> {
+  async #orLetGo(act: () => Promise<void>): Promise<void> {
     try {
-      await done
+      await held(act)
     } catch (error) {
       this.#file?.abandon()
       throw error
@@ -165,20 +181,19 @@ class Log implements JobFileLog {
   }
 
   async append(parts: readonly Uint8Array[]): Promise<void> {
-    if (!this.#file) {
-      this.#file = await this.#fileSystem.begin(this.#path, parts, { overwrite: true })
-      return
-    }
-    await this.#orLetGo(this.#file.write(parts))
+    const file = this.#file
+    if (file) await this.#orLetGo(() => file.write(parts))
+    else this.#file = await held(() => this.#fileSystem.begin(this.#path, parts, { overwrite: true }))
   }
 
   async close(): Promise<void> {
-    if (this.#file) await this.#orLetGo(this.#file.close())
+    const file = this.#file
+    if (file) await this.#orLetGo(() => file.close())
   }
 
-  async #orLetGo(done: Promise<void>): Promise<void> {
+  async #orLetGo(act: () => Promise<void>): Promise<void> {
     try {
-      await done
+      await held(act)
     } catch (error) {
       this.#file?.abandon()
       throw error

@@ -3,7 +3,9 @@ import { after, before, describe, it } from 'node:test'
 import { systemClock } from '../../../src/core/clock.ts'
 import { JobFiles } from '../../../src/net/hdfs/job-files.ts'
 import { WebHdfs } from '../../../src/net/hdfs/webhdfs.ts'
+import { FakeHdfs } from '../../support/fake-hdfs.ts'
 import { FakeWebHdfs } from '../../support/fake-web-hdfs.ts'
+import { RunningProcess } from '../../support/running-process.ts'
 
 describe('the files of a job', () => {
   let fake: FakeWebHdfs
@@ -74,4 +76,26 @@ describe('the files of a job', () => {
     assert.equal(await files.exists('/moved'), false)
     assert.equal(await files.status('/moved'), undefined)
   })
+})
+
+it('a program that waits for nothing but HDFS lives until its file is there', async (t) => {
+  const fake = await FakeHdfs.start()
+  t.after(() => fake.stop())
+  // The client looks again after a pause, without anything on the wire.
+  fake.notYet = 2
+  const { host, port } = fake.nameNode
+  const at = (module: string): string => JSON.stringify(new URL(`../../../src/${module}.js`, import.meta.url).href)
+  const program = `import { JobFiles } from ${at('net/hdfs/job-files')}
+    import { NativeHdfs } from ${at('net/hdfs/native/native-hdfs')}
+    import { systemClock } from ${at('core/clock')}
+    const nameNodes = [{ host: ${JSON.stringify(host)}, port: ${port} }]
+    const files = new JobFiles(new NativeHdfs({ nameNodes, user: 'job', timeoutMs: 10000, clock: systemClock }))
+    const writer = await files.create('/out/part')
+    await writer.write(Buffer.from('all of it'))
+    await writer.close()
+    console.log('written')`
+  await using running = new RunningProcess('writer', process.execPath, ['--input-type=module', '-e', program])
+  assert.equal(await running.exited, 0, running.stderr)
+  assert.equal(running.stdout, 'written\n')
+  assert.equal(fake.contentOf('/out/part'), 'all of it')
 })
