@@ -558,6 +558,11 @@ export class StreamingContext implements StreamContext {
         'Cannot enable receiver write-ahead log without checkpoint directory set. Please use streamingContext.checkpoint() to set the checkpoint directory.',
       )
     }
+    if (!folder.keepsLogs) {
+      throw new FlumeError('UNSUPPORTED', `the file system of ${folder.address} keeps no write-ahead log`, {
+        hint: 'take a checkpoint directory on a local disk or HDFS',
+      })
+    }
     const rollingMs = conf.getInt('spark.streaming.receiver.writeAheadLog.rollingIntervalSecs', 60) * 1000
     for (const { id, node } of operators) {
       if (!(node instanceof ReceiverNode)) continue

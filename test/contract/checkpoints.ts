@@ -13,6 +13,7 @@ import {
   Receiver,
   Seconds,
   SparkConf,
+  SparkContext,
   type State,
   StateSpec,
   StreamingContext,
@@ -416,6 +417,35 @@ export function checkpointContract(name: string, seeds: number, open: () => Prom
           (await second.names()).filter((name) => /^(driver|writing)-/.test(name) && !name.startsWith('writing-')),
           [],
         )
+      })
+
+      test('goes to one at most of two contexts that take it at the same moment', async () => {
+        for (let round = 0; round < 5; round++) {
+          const address = fresh()
+          const both = [new CheckpointFolder(address), new CheckpointFolder(address)]
+          await Promise.allSettled(both.map((one) => one.take()))
+          const written = await Promise.allSettled(both.map((one, index) => write(one, `by-${index}`, 'x')))
+          assert.ok(written.filter(({ status }) => status === 'fulfilled').length <= 1, `round ${round}`)
+          for (const one of both) await one.release()
+        }
+      })
+
+      test('keeps data sets that are checkpointed', async () => {
+        const conf = new SparkConf(false).setAppName('rdd')
+        const sc = new SparkContext(conf, { logger: new Told() })
+        sc.setCheckpointDir(fresh())
+        let calls = 0
+        const counted = sc.parallelize([1, 2, 3], 2).map((x) => {
+          calls++
+          return x * 10
+        })
+        counted.checkpoint()
+        assert.deepEqual(await counted.collect(), [10, 20, 30])
+        assert.deepEqual(await disk.names(counted.getCheckpointFile() as string), ['part-00000', 'part-00001'])
+        const callsBefore = calls
+        assert.deepEqual(await counted.collect(), [10, 20, 30])
+        assert.equal(calls, callsBefore)
+        sc.stop()
       })
 
       test('is lost to a context that comes between the last look and the move', async () => {

@@ -3,8 +3,13 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { systemClock } from '../../src/core/clock.ts'
 import { Seconds, SparkConf, StreamingContext } from '../../src/stream/api.ts'
-import { mountFileSystems } from '../../src/stream/files.ts'
+import { BlockLog } from '../../src/stream/checkpoint/block-log.ts'
+import { CheckpointFiles } from '../../src/stream/checkpoint/checkpoint-file.ts'
+import { CheckpointFolder } from '../../src/stream/checkpoint/folder.ts'
+import { lookFor } from '../../src/stream/checkpoint/recovery.ts'
+import { type FileSystem, mountFileSystems, registerFileSystem } from '../../src/stream/files.ts'
 import { blockFolder, type CheckpointPlace, checkpointContract } from '../contract/checkpoints.ts'
 import { FakeHdfs } from '../support/fake-hdfs.ts'
 import { FakeWebHdfs } from '../support/fake-web-hdfs.ts'
@@ -81,3 +86,43 @@ for (const scheme of ['hdfs', 'webhdfs']) {
     await ssc.stop()
   })
 }
+
+test('what a restart cannot read because HDFS does not answer fails it: nothing older, and no fewer blocks, are taken instead', async (t) => {
+  const fake = await FakeHdfs.start()
+  t.after(() => fake.stop())
+  const { host, port } = fake.nameNode
+  const directory = `hdfs://${host}:${port}/jobs`
+  const folder = new CheckpointFolder(directory)
+  await folder.take()
+  const logger = new RecordingLogger()
+  const open = (): BlockLog => new BlockLog(folder, 'op', systemClock, 60_000, logger)
+  const log = open()
+  await log.append({ items: ['a', 'b'], recordCount: 2 } as never)
+  await log.close()
+  for (const refusal of ['getBlockLocations', 'recoverLease']) {
+    const exception = 'org.apache.hadoop.security.AccessControlException'
+    fake.exceptions.set(refusal, { exception, times: 1 })
+    await assert.rejects(open().recover(0), /^FolderUnusable|cannot read the checkpoint directory hdfs:/)
+  }
+  assert.equal((await open().recover(0)).size, 1)
+  const checkpoints = new CheckpointFiles(folder)
+  const nothing = { appName: 'a', batchMs: 1000, zeroMs: 0, stateMs: 0, pending: [], unlogged: [], operators: [] }
+  await checkpoints.write({ ...nothing, timeMs: 1000 }, true)
+  await checkpoints.write({ ...nothing, timeMs: 2000 }, true)
+  assert.equal(await lookFor(folder), 'readable')
+  fake.exceptions.set('getBlockLocations', {
+    exception: 'org.apache.hadoop.security.AccessControlException',
+    times: 1,
+  })
+  await assert.rejects(lookFor(folder), /cannot read the checkpoint directory hdfs:/)
+  await folder.release()
+})
+
+test('a file system of the job’s own that has no logs is refused with a write-ahead log, before anything starts', () => {
+  registerFileSystem('plain', () => ({}) as FileSystem)
+  const conf = new SparkConf(false).setAppName('plain').set('spark.streaming.receiver.writeAheadLog.enable', 'true')
+  const ssc = new StreamingContext(conf, Seconds(1), { logger: new RecordingLogger() })
+  ssc.checkpoint('plain://host/jobs')
+  ssc.socketTextStream('127.0.0.1', 1).print()
+  assert.throws(() => ssc.start(), { code: 'UNSUPPORTED', message: /plain:\/\/host\/jobs keeps no write-ahead log/ })
+})

@@ -11,7 +11,7 @@ import type { Logger } from '../../monitor/logger.ts'
 import { blockItems, type PlainBlock, plainBlock } from '../receiver/block-codec.ts'
 import type { ReceivedBlock } from '../receiver/tracker.ts'
 import { encodeRecord, readRecords } from '../state/framed-file.ts'
-import type { CheckpointFolder, FolderLog } from './folder.ts'
+import { type CheckpointFolder, type FolderLog, FolderUnusable } from './folder.ts'
 
 interface LoggedBlock {
   readonly number: number
@@ -70,6 +70,8 @@ export class BlockLog {
           blocks.set(number, { items, recordCount, logNumber: number, ...(metadata !== undefined && { metadata }) })
         }
       } catch (error) {
+        // What cannot be read now may be whole: no block is given up for it.
+        if (error instanceof FolderUnusable) throw error
         this.#logger.error('a write-ahead log is damaged: the blocks behind the damage are lost', {
           path,
           error: asError(error).message,

@@ -48,6 +48,11 @@ function isMissing(error: unknown): boolean {
   return (error as NodeJS.ErrnoException).code === 'ENOENT' || reasonOf(error) === 'missing'
 }
 
+/** True for an error that is about the way to the files, not about one of them. */
+function isAway(error: unknown): boolean {
+  return ['unreachable', 'timeout', 'leased', 'denied'].includes(reasonOf(error))
+}
+
 /** The folder belongs to another context now, or is gone: nothing may be written, and nothing put out, any more. */
 export class FolderLost extends FlumeError {
   constructor(address: string) {
@@ -60,6 +65,9 @@ export class FolderLost extends FlumeError {
     )
   }
 }
+
+/** The folder does not answer, or is not to be used by this user: what lies in it is not known, and may be whole. */
+export class FolderUnusable extends FlumeError {}
 
 const driverPrefix = 'driver-'
 const writingPrefix = 'writing-'
@@ -105,8 +113,13 @@ export class CheckpointFolder {
     }
   }
 
-  read(name: string): AsyncIterable<Uint8Array> {
-    return this.#files.read(this.#path(name))
+  /** The bytes of a file. Rejects with FolderUnusable when that says nothing about the file. */
+  async *read(name: string): AsyncIterable<Uint8Array> {
+    try {
+      yield* this.#files.read(this.#path(name))
+    } catch (error) {
+      throw isAway(error) ? this.#unusable('read', error) : error
+    }
   }
 
   /** Rejects IO for a file that is not there. */
@@ -121,16 +134,19 @@ export class CheckpointFolder {
     return joinPath(this.address, name)
   }
 
-  /** Makes a log that a killed job has left readable to its end. */
+  /** Makes a log that a killed job has left readable to its end. Rejects as `read` does. */
   async recover(name: string): Promise<void> {
-    await this.#files.recover?.(this.#path(name))
+    try {
+      await this.#files.recover?.(this.#path(name))
+    } catch (error) {
+      throw isAway(error) ? this.#unusable('read', error) : error
+    }
   }
 
   /** Makes the folder this context's. Rejects with what is wrong with it and what to do; REFUSED while its job runs. */
   async take(): Promise<void> {
     const driver = newWriterName()
-    const names = await this.names()
-    for (const name of names) {
+    for (const name of await this.names()) {
       const pid = name.startsWith(driverPrefix) ? runningElsewhere(name.slice(driverPrefix.length)) : undefined
       if (pid === undefined) continue
       throw new FlumeError(
@@ -144,8 +160,10 @@ export class CheckpointFolder {
       const file = await this.#files.create(this.#path(driverPrefix + driver))
       await file.write(Buffer.from(`process ${process.pid} on ${hostname()}\n`))
       await file.close()
+      // Looked at again: of two that come at the same moment, the later one sees the other.
+      const others = (await this.names()).filter((name) => !name.endsWith(driver))
       for (const prefix of [driverPrefix, writingPrefix]) {
-        for (const name of names) if (name.startsWith(prefix)) await this.#clear(name)
+        for (const name of others) if (name.startsWith(prefix)) await this.#clear(name)
       }
       this.#driver = driver
       // Two that take it at the same moment drive each other out: at most one of them goes on.
@@ -256,16 +274,16 @@ export class CheckpointFolder {
     return name === '' ? this.#root : joinPath(this.#root, name)
   }
 
-  #unusable(what: string, thrown: unknown): FlumeError {
+  #unusable(what: string, thrown: unknown): FolderUnusable {
     const { message } = asError(thrown)
     const [, place = ''] = /^([^:/]+:\/\/[^/]*)/.exec(this.address) ?? []
-    const isAway = reasonOf(thrown) === 'unreachable'
-    const hint = isAway
-      ? `is it running? A webhdfs:// address goes by HTTP, --mount ${place}=./folder takes a local folder`
-      : thrown instanceof FlumeError
-        ? thrown.hint
-        : undefined
-    return new FlumeError('IO', `cannot ${what} the checkpoint directory ${this.address}: ${message}`, {
+    const hint =
+      reasonOf(thrown) === 'unreachable'
+        ? `is it running? A webhdfs:// address goes by HTTP, --mount ${place}=./folder takes a local folder`
+        : thrown instanceof FlumeError
+          ? thrown.hint
+          : undefined
+    return new FolderUnusable('IO', `cannot ${what} the checkpoint directory ${this.address}: ${message}`, {
       cause: thrown,
       ...(hint !== undefined && { hint }),
     })

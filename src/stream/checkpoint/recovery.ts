@@ -8,7 +8,7 @@ import { loadState, type StateRange } from '../state/state-files.ts'
 import type { SavedOperator } from './checkpoint-file.ts'
 import { type BlockSpan, type Checkpoint, listCheckpoints, readCheckpoint } from './checkpoint-file.ts'
 import type { Resumed } from './checkpointer.ts'
-import type { CheckpointFolder } from './folder.ts'
+import { type CheckpointFolder, FolderUnusable } from './folder.ts'
 import { keptOperators, type Matching, match } from './operators.ts'
 
 /** The readable checkpoints of a folder, newest first, one after the other (B132). */
@@ -20,6 +20,7 @@ async function* readCheckpoints(
     try {
       yield await readCheckpoint(folder, name)
     } catch (error) {
+      if (error instanceof FolderUnusable) throw error
       warn(`cannot read ${name}: ${explain(error)}`)
     }
   }
@@ -57,6 +58,7 @@ export async function resume(graph: StreamGraph, folder: CheckpointFolder, logge
     try {
       return await layOver(graph, folder, checkpoint, logger)
     } catch (error) {
+      if (error instanceof FolderUnusable) throw error
       logger.warn(`cannot resume from checkpoint ${checkpoint.timeMs}`, { error: explain(asError(error)) })
       for (const node of graph.nodes) if (node instanceof StateNode) node.reset()
     }
