@@ -707,7 +707,8 @@ export function checkpointContract(name: string, seeds: number, open: () => Prom
             .print()
         await runs.start(build)
         const counts: number[] = []
-        for (let i = 0; i < 30; i++) {
+        // More than the checkpoints that are kept, each of which may need files of its own.
+        for (let i = 0; i < 15; i++) {
           await runs.batches(2)
           const [operator] = await disk.names(`${runs.directory}/state`)
           counts.push((await disk.names(`${runs.directory}/state/${operator}`)).length)

@@ -23,7 +23,7 @@ async function localFolder(): Promise<CheckpointPlace> {
 
 checkpointContract('a local disk', 12, localFolder)
 
-checkpointContract('a mounted address', 2, async () => {
+checkpointContract('a mounted address', 1, async () => {
   const local = await localFolder()
   mountFileSystems(new Map([['hdfs://namenode:8020', local.root]]))
   return {
@@ -36,7 +36,7 @@ checkpointContract('a mounted address', 2, async () => {
   }
 })
 
-checkpointContract('HDFS in its own protocol', 2, async () => {
+checkpointContract('HDFS in its own protocol', 1, async () => {
   const fake = await FakeHdfs.start()
   const { host, port } = fake.nameNode
   return {
@@ -52,7 +52,7 @@ checkpointContract('HDFS in its own protocol', 2, async () => {
   }
 })
 
-checkpointContract('WebHDFS', 2, async () => {
+checkpointContract('WebHDFS', 1, async () => {
   const fake = await FakeWebHdfs.start()
   return {
     root: `${fake.url.replace('http:', 'webhdfs:')}/jobs`,
