@@ -17,7 +17,7 @@ export default function (ssc) {
   const pairs = ssc.textFileStream('in').flatMap((line) => line.split(' ')).map((word) => [word, 1])
   const counts = pairs.updateStateByKey((values, state) => (state ?? 0) + values.length).checkpoint(Milliseconds(400))
   counts.saveAsTextFiles('out/counts')
-  pairs.reduceByKeyAndWindow((a, b) => a + b, (a, b) => a - b, Milliseconds(1000)).foreachRDD(() => undefined)
+  pairs.reduceByKeyAndWindow((a, b) => a + b, (a, b) => a - b, Milliseconds(1200)).foreachRDD(() => undefined)
   counts.foreachRDD((rdd, time) => console.log('batch', time.milliseconds))
 }
 `
@@ -90,9 +90,7 @@ describe('the checkpoints of a job on a real HDFS', () => {
     const address = (name: string): string =>
       `${scheme === 'hdfs' ? hdfs.uri : hdfs.httpUri.replace('http:', 'webhdfs:')}/checkpoints/${scheme}/${name}`
     const submit = (directory: string, ...conf: string[]): string[] => [
-      ...['submit', '--batch-interval', '200', '--conf', `spark.streaming.checkpoint.directory=${directory}`],
-      // A loaded machine may be a few batches behind at the end.
-      ...['--conf', 'spark.streaming.gracefulStopTimeout=30s'],
+      ...['submit', '--batch-interval', '400', '--conf', `spark.streaming.checkpoint.directory=${directory}`],
       ...conf.flatMap((one) => ['--conf', one]),
       'job.js',
     ]
@@ -144,13 +142,13 @@ describe('the checkpoints of a job on a real HDFS', () => {
         assert.match(verified.stdout, /^ok {6}state of updateStateByKey-\w+: 8 keys/m)
         assert.doesNotMatch(verified.stdout, /broken/)
         assert.equal(verified.code, 0)
-        assert.match((await outcome('checkpoint', 'inspect', directory)).stdout, /not complete {3}none\n/)
+        assert.match((await outcome('checkpoint', 'inspect', directory)).stdout, /^checkpoint-\d+ of job\n/)
       })
 
       it('keep every block that a receiver was told is stored, in the write-ahead log', async () => {
         const directory = address('blocks')
         await writeFile(join(folder, 'job.js'), received)
-        await rm(join(folder, 'out'), { recursive: true })
+        await rm(join(folder, 'out'), { recursive: true, force: true })
         const args = submit(
           directory,
           'spark.streaming.receiver.writeAheadLog.enable=true',
