@@ -1,5 +1,5 @@
 import { explain, FlumeError } from '../core/error.ts'
-import { checkpointFolder } from '../stream/checkpoint/folder.ts'
+import { CheckpointFolder } from '../stream/checkpoint/folder.ts'
 import { describeCheckpoint, newestCheckpoint, verifyCheckpoints } from '../stream/checkpoint/inspect.ts'
 import type { Terminal } from './verb.ts'
 
@@ -9,7 +9,7 @@ export async function inspectCheckpoint(
   terminal: Pick<Terminal, 'stdout' | 'stderr'>,
 ): Promise<number> {
   return run(terminal, async () => {
-    const { name, checkpoint } = await newestCheckpoint(checkpointFolder(directory))
+    const { name, checkpoint } = await newestCheckpoint(new CheckpointFolder(directory))
     terminal.stdout.write(describeCheckpoint(name, checkpoint))
     return 0
   })
@@ -21,7 +21,7 @@ export async function verifyCheckpoint(
   terminal: Pick<Terminal, 'stdout' | 'stderr'>,
 ): Promise<number> {
   return run(terminal, async () => {
-    const { lines, isWhole } = await verifyCheckpoints(checkpointFolder(directory))
+    const { lines, isWhole } = await verifyCheckpoints(new CheckpointFolder(directory))
     terminal.stdout.write(`${lines.join('\n')}\n`)
     return isWhole ? 0 : 1
   })

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { explain } from '../core/error.ts'
+import { mountFileSystems } from '../stream/files.ts'
 import { inspectCheckpoint, verifyCheckpoint } from './checkpoint.ts'
 import { mountOf } from './mount.ts'
 import { exitCodes, type SubmitOptions, submit } from './submit.ts'
@@ -37,6 +38,10 @@ interface ParsedOptions {
 
 const several = (value: string, before: readonly string[]): readonly string[] => [...before, value]
 
+interface MountOptions {
+  readonly mount: readonly string[]
+}
+
 function program(onSubmit: (options: SubmitOptions) => Promise<void>): Command {
   const root = new Command('stream-ts')
     .description('Runs Spark-Streaming jobs written in TypeScript.')
@@ -66,13 +71,21 @@ function program(onSubmit: (options: SubmitOptions) => Promise<void>): Command {
   checkpoint
     .command('inspect')
     .description('Shows what a restart would go on from.')
-    .argument('<directory>', 'the checkpoint directory')
-    .action(async (directory: string) => process.exit(await inspectCheckpoint(directory, process)))
+    .argument('<directory>', 'the checkpoint directory: a path, or an address such as hdfs://namenode:8020/checkpoint')
+    .option('--mount <url=path>', 'serve an address from a local folder; may be repeated', several, [])
+    .action(async (directory: string, { mount }: MountOptions) => {
+      mountFileSystems(new Map(mount.map(mountOf)))
+      process.exit(await inspectCheckpoint(directory, process))
+    })
   checkpoint
     .command('verify')
     .description('Reads everything in it and tells what is damaged.')
-    .argument('<directory>', 'the checkpoint directory')
-    .action(async (directory: string) => process.exit(await verifyCheckpoint(directory, process)))
+    .argument('<directory>', 'the checkpoint directory: a path, or an address such as hdfs://namenode:8020/checkpoint')
+    .option('--mount <url=path>', 'serve an address from a local folder; may be repeated', several, [])
+    .action(async (directory: string, { mount }: MountOptions) => {
+      mountFileSystems(new Map(mount.map(mountOf)))
+      process.exit(await verifyCheckpoint(directory, process))
+    })
   root
     .command('version')
     .description('Prints the version.')

@@ -20,7 +20,19 @@ export interface FileEntry {
 /** A file that is being written. */
 export interface FileWriter {
   write(bytes: Uint8Array): Promise<void>
-  /** Resolves when every byte is there for other readers; rejects when it is not. */
+  /**
+   * Resolves when every byte is there for other readers; rejects when it is not. With `sync` the bytes of a local file are
+   * also on the disk; another file system keeps them as it keeps every file that is closed.
+   */
+  close(options?: { readonly sync?: boolean }): Promise<void>
+  /** Lets go of a file whose writing has failed. */
+  abandon?(): Promise<void>
+}
+
+/** A file that grows as long as it is open. */
+export interface FileLog {
+  /** Resolves when every reader can see the bytes, the end of this process or not. After a rejection the file takes no more. */
+  append(parts: readonly Uint8Array[]): Promise<void>
   close(): Promise<void>
 }
 
@@ -43,6 +55,10 @@ export interface FileSystem {
   read(path: string): AsyncIterable<Uint8Array>
   /** The bytes from a place on. A file system without it has text files read as a whole, by one task. */
   readRange?(path: string, start: number): AsyncIterable<Uint8Array>
+  /** Starts a file that grows, replacing one of that name. A file system without it keeps no write-ahead log. */
+  openLog?(path: string): Promise<FileLog>
+  /** Closes what a writer that is gone has left open, so that all it was told is there can be read. */
+  recover?(path: string): Promise<void>
 }
 
 /** Makes the file system of one authority, such as `namenode:8020` (empty for local files). */
@@ -117,6 +133,25 @@ class LocalFiles implements FileSystem {
       write: async (bytes) => {
         await handle.appendFile(bytes)
       },
+      close: async ({ sync = false } = {}) => {
+        try {
+          if (sync) await handle.datasync()
+        } finally {
+          await handle.close()
+        }
+      },
+      abandon: () => handle.close(),
+    }
+  }
+
+  async openLog(path: string): Promise<FileLog> {
+    await mkdir(dirname(path), { recursive: true })
+    const handle = await open(path, 'w')
+    return {
+      append: async (parts) => {
+        await handle.appendFile(Buffer.concat(parts))
+        await handle.datasync()
+      },
       close: () => handle.close(),
     }
   }
@@ -167,6 +202,11 @@ class LocalFiles implements FileSystem {
 }
 
 const localFiles: FileSystem = new LocalFiles()
+
+/** True for the disks of this machine, but not for a folder that `--mount` puts in the place of another file system. */
+export function isLocal(files: FileSystem): boolean {
+  return files === localFiles
+}
 
 /** Expands `*`, `?`, `[…]` and `{a,b}` in the parts of a path; a path without them is answered as it is when it exists. */
 export async function glob(files: FileSystem, pattern: string): Promise<FileEntry[]> {

@@ -3,9 +3,9 @@ import { type Clock, systemClock } from '../core/clock.ts'
 import { FlumeError } from '../core/error.ts'
 import { type Random, systemRandom } from '../core/random.ts'
 import { createLogger, type Logger } from '../monitor/logger.ts'
-import { makeCheckpointFolder } from './checkpoint/folder.ts'
+import { makeLocalFolder } from './checkpoint/folder.ts'
 import { SparkConf } from './conf.ts'
-import { type FileEntry, type FileSystem, glob, locate } from './files.ts'
+import { type FileEntry, type FileSystem, glob, joinPath, locate } from './files.ts'
 import { readRecords } from './fixed-records.ts'
 import { type ContextSurroundings, currentSurroundings, launchedJob, launchLogger, shadowRole } from './launch.ts'
 import { LeveledLogger } from './log-level.ts'
@@ -204,9 +204,10 @@ export class SparkContext implements RddContext {
     return found
   }
 
-  /** Where `RDD.checkpoint` saves: a local folder, in which each context makes one of its own. */
+  /** Where `RDD.checkpoint` saves: a folder in which each context makes one of its own. */
   setCheckpointDir(directory: string): void {
-    this.#checkpointDir = `${makeCheckpointFolder(directory)}/${this.applicationId}-rdds`
+    makeLocalFolder(directory)
+    this.#checkpointDir = joinPath(directory, `${this.applicationId}-rdds`)
   }
 
   getCheckpointDir(): string | undefined {

@@ -1,13 +1,12 @@
-import { mkdirSync } from 'node:fs'
 import { systemClock } from '../core/clock.ts'
 import { asError, explain, FlumeError } from '../core/error.ts'
 import { keepAlive } from '../core/keep-alive.ts'
 import type { Logger } from '../monitor/logger.ts'
 import { BlockLog } from './checkpoint/block-log.ts'
-import { Checkpointer, moveAside, type Resumed } from './checkpoint/checkpointer.ts'
-import { checkpointFolder, makeCheckpointFolder } from './checkpoint/folder.ts'
+import { Checkpointer, type Resumed } from './checkpoint/checkpointer.ts'
+import { CheckpointFolder, makeLocalFolder } from './checkpoint/folder.ts'
 import { type KeptOperator, keptOperators } from './checkpoint/operators.ts'
-import { readCheckpoints, resume } from './checkpoint/recovery.ts'
+import { lookFor, resume } from './checkpoint/recovery.ts'
 import { SparkConf } from './conf.ts'
 import { DStream } from './dstream.ts'
 import { readRecords } from './fixed-records.ts'
@@ -138,6 +137,9 @@ export class StreamingContext implements StreamContext {
   #stopping: Promise<void> | undefined
   #resumed: Resumed | undefined
   #threads: Threads | undefined
+  #starting: Promise<void> | undefined
+  /** The checkpoint directory, once something was read from it or is to be written. */
+  #folder: CheckpointFolder | undefined
 
   constructor(conf: SparkConf | SparkContext, batchDuration: Duration, surroundings?: ContextSurroundings)
   /** With settings from the command line, and this master and application name. */
@@ -212,30 +214,34 @@ export class StreamingContext implements StreamContext {
     { createOnError = false }: CreateOptions = {},
   ): Promise<StreamingContext> {
     if (shadowRole()) return create()
-    const folder = checkpointFolder(checkpointPath)
-    const problems: string[] = []
-    const { found, checkpoints } = await readCheckpoints(folder, (problem) => problems.push(problem))
-    if (found && checkpoints.length === 0 && !createOnError) {
+    const folder = new CheckpointFolder(checkpointPath)
+    const found = await lookFor(folder)
+    if (typeof found === 'object' && !createOnError) {
       throw new FlumeError('INVALID_DATA', `Failed to read checkpoint from directory ${checkpointPath}`, {
-        hint: `${problems[0] ?? ''}; with createOnError the job starts afresh`,
+        hint: `${found.problems[0]}; with createOnError the job starts afresh`,
       })
     }
     const context = await create()
-    for (const problem of problems) context.sparkContext.logger.warn(problem)
-    if (checkpoints.length > 0) await context.#layOver(checkpointPath, checkpoints, createOnError)
+    if (typeof found === 'object') for (const problem of found.problems) context.sparkContext.logger.warn(problem)
+    if (found === 'readable') await context.#layOver(folder, createOnError)
     return context
   }
 
-  async #layOver(directory: string, checkpoints: Parameters<typeof resume>[2], createOnError: boolean): Promise<void> {
+  async #layOver(folder: CheckpointFolder, createOnError: boolean): Promise<void> {
     if (this.#state !== 'INITIALIZED') {
       throw new FlumeError('INVALID_STATE', 'the function given to getOrCreate must not start the context')
     }
-    this.graph.checkpointDirectory ??= makeCheckpointFolder(directory)
     const { logger } = this.sparkContext
+    this.#folder = folder
+    this.graph.checkpointDirectory = folder.address
+    await folder.take()
     try {
-      this.#resumed = await resume(this.graph, checkpointFolder(directory), checkpoints, logger)
+      this.#resumed = await resume(this.graph, folder, logger)
     } catch (error) {
-      if (!createOnError || (error instanceof FlumeError && error.code === 'USAGE')) throw error
+      if (!createOnError || (error instanceof FlumeError && error.code === 'USAGE')) {
+        await folder.release()
+        throw error
+      }
       logger.warn('no checkpoint can be read: starting afresh', { error: explain(error) })
     }
   }
@@ -249,12 +255,17 @@ export class StreamingContext implements StreamContext {
     this.graph.remember(duration.milliseconds)
   }
 
-  /** Keeps state, and what is needed to go on after a crash, in a folder, which is made now. Undefined or null: nowhere. */
+  /**
+   * Keeps state, and what is needed to go on after a crash, in a folder: a local one is made now, another when the job
+   * starts. Undefined or null: nowhere.
+   */
   checkpoint(directory: string | null | undefined): void {
     this.graph.checkOpen()
-    const prepare = shadowRole() ? checkpointFolder : makeCheckpointFolder
-    this.graph.checkpointDirectory = directory ? prepare(directory) : undefined
-    if (directory && !shadowRole()) this.sparkContext.setCheckpointDir(directory)
+    if (directory && !shadowRole()) {
+      makeLocalFolder(directory)
+      this.sparkContext.setCheckpointDir(directory)
+    }
+    this.graph.checkpointDirectory = directory || undefined
   }
 
   // --- inputs
@@ -390,7 +401,9 @@ export class StreamingContext implements StreamContext {
     graph.validate()
     const stateful = graph.stateful()
     const operators = keptOperators(graph)
-    const logs = this.#openLogs(operators)
+    if (graph.checkpointDirectory !== undefined) this.#folder ??= new CheckpointFolder(graph.checkpointDirectory)
+    const folder = this.#folder
+    const logs = this.#openLogs(operators, folder)
     const receivers = new ReceiverGroup(graph, this.#bus, conf, (node, block) => {
       const log = logs.get(operators.find((operator) => operator.node === node)?.id ?? '')
       if (!log) return graph.tracker.add(block)
@@ -426,7 +439,18 @@ export class StreamingContext implements StreamContext {
     const saved = this.#resumed?.checkpoint
     const firstMs = Math.max(generator.firstMs(), saved ? saved.timeMs + graph.batchMs : 0)
     graph.initialize(saved?.zeroMs ?? firstMs - graph.batchMs)
-    const checkpointer = this.#openCheckpointer(operators, logs)
+    const checkpointer =
+      folder &&
+      new Checkpointer({
+        folder,
+        graph,
+        operators,
+        logs,
+        logger,
+        appName: sparkContext.appName,
+        resumed: this.#resumed,
+        onLost: (error) => this.#termination.fail(error),
+      })
     this.#threads = this.#startThreads()
     active = { context: this, startedAt: callSite('start').short }
     this.#state = 'ACTIVE'
@@ -451,9 +475,13 @@ export class StreamingContext implements StreamContext {
       await inputs
       await page
     }
-    // A job that ends before its first batch is done goes on from its start.
-    if (!this.#resumed) checkpointer?.first()
-    const started = this.#resumed ? this.#recoverBlocks(this.#resumed, operators, logs).then(begin) : begin()
+    const prepare = async (from: Checkpointer): Promise<void> => {
+      // A job that ends before its first batch is done goes on from its start.
+      await from.open(clock.now())
+      if (this.#resumed) await this.#recoverBlocks(this.#resumed, operators, logs)
+    }
+    const started = checkpointer ? prepare(checkpointer).then(begin) : begin()
+    this.#starting = started.catch(() => undefined)
     started.catch((error) => this.#termination.fail(asError(error)))
     return started
   }
@@ -520,38 +548,28 @@ export class StreamingContext implements StreamContext {
   }
 
   /** B138. */
-  #openLogs(operators: readonly KeptOperator[]): Map<string, BlockLog> {
-    const { graph, sparkContext } = this
+  #openLogs(operators: readonly KeptOperator[], folder: CheckpointFolder | undefined): Map<string, BlockLog> {
+    const { sparkContext } = this
     const conf = sparkContext.getConf()
     const logs = new Map<string, BlockLog>()
     if (!conf.getBoolean('spark.streaming.receiver.writeAheadLog.enable', false)) return logs
-    if (graph.checkpointDirectory === undefined) {
+    if (!folder) {
       throw new IllegalArgumentError(
         'Cannot enable receiver write-ahead log without checkpoint directory set. Please use streamingContext.checkpoint() to set the checkpoint directory.',
       )
+    }
+    if (!folder.keepsLogs) {
+      throw new FlumeError('UNSUPPORTED', `the file system of ${folder.address} keeps no write-ahead log`, {
+        hint: 'take a checkpoint directory on a local disk or HDFS',
+      })
     }
     const rollingMs = conf.getInt('spark.streaming.receiver.writeAheadLog.rollingIntervalSecs', 60) * 1000
     for (const { id, node } of operators) {
       if (!(node instanceof ReceiverNode)) continue
       node.markLogged()
-      logs.set(id, new BlockLog(graph.checkpointDirectory, id, sparkContext.clock, rollingMs, sparkContext.logger))
+      logs.set(id, new BlockLog(folder, id, sparkContext.clock, rollingMs, sparkContext.logger))
     }
     return logs
-  }
-
-  #openCheckpointer(operators: readonly KeptOperator[], logs: ReadonlyMap<string, BlockLog>): Checkpointer | undefined {
-    const { graph, sparkContext } = this
-    const { logger, appName } = sparkContext
-    const folder = graph.checkpointDirectory
-    if (folder === undefined) return undefined
-    mkdirSync(folder, { recursive: true })
-    if (!this.#resumed && moveAside(folder, sparkContext.clock.now())) {
-      logger.warn(
-        'the checkpoint directory holds the state of an earlier run, which is moved aside: StreamingContext.getOrCreate would go on from it',
-        { folder },
-      )
-    }
-    return new Checkpointer({ folder, graph, operators, logs, logger, appName, resumed: this.#resumed })
   }
 
   /** Gives the batches of the run before the blocks they had; the others go to the next batch (B135). */
@@ -602,6 +620,7 @@ export class StreamingContext implements StreamContext {
   async settled(): Promise<void> {
     const running = this.#running
     if (!running) return
+    await this.#starting
     const { generator, scheduler, checkpointer } = running
     do {
       await generator.whenIdle()
@@ -639,6 +658,7 @@ export class StreamingContext implements StreamContext {
           ? 'StreamingContext has already been stopped'
           : 'StreamingContext has not been started yet',
       )
+      if (this.#folder?.isTaken) await this.#folder.release()
       this.#end()
       return
     }

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { seededRandom } from '../../src/core/random.ts'
+import { freePort } from '../support/free-port.ts'
 import { RunningProcess } from '../support/running-process.ts'
 import { until } from '../support/until.ts'
 
@@ -101,6 +102,60 @@ test('a word count that is killed again and again counts every word once (B65, B
   const broken = await outcome('checkpoint', 'verify', 'state')
   assert.match(broken.stdout, /broken {2}state of updateStateByKey-\w+: .*is damaged: /)
   assert.equal(broken.code, 1)
+})
+
+test('a second job on the folder of one that runs is refused, and the first goes on', async () => {
+  await writeFile(join(folder, 'count.js'), job)
+  await mkdir(join(folder, 'in'), { recursive: true })
+  const twice = args.map((arg) => arg.replace('directory=state', 'directory=shared'))
+  await using first = streamTs(...twice)
+  await first.waitFor(/^batch/m)
+  const second = await outcome(...twice)
+  assert.match(
+    second.stderr,
+    new RegExp(
+      `stream-ts: the checkpoint directory shared is in use: a job runs on it in process ${first.pid} \\(stop that job`,
+    ),
+  )
+  assert.equal(second.code, 1)
+  const before = first.stdout.length
+  await first.waitUntil(() => (first.stdout.length > before ? true : undefined), 'a batch')
+  // Killed, it is no hindrance.
+  await first.kill()
+  await using third = streamTs(...twice)
+  await third.waitFor(/^batch/m)
+  assert.match(third.stderr, /resuming from the checkpoint/)
+  assert.equal(await third.stop(), 0)
+  assert.deepEqual(
+    (await readdir(join(folder, 'shared'))).filter((name) => /^(driver|writing)-/.test(name)),
+    [],
+  )
+})
+
+test('a checkpoint on HDFS is looked into through a mount', async () => {
+  await writeFile(join(folder, 'count.js'), job)
+  await mkdir(join(folder, 'in'), { recursive: true })
+  const mount = ['--mount', 'hdfs://namenode:8020=hdfs']
+  const address = 'hdfs://namenode:8020/jobs/count'
+  {
+    const [submit, ...rest] = args.map((arg) => arg.replace('directory=state', `directory=${address}`))
+    await using running = streamTs(submit as string, ...mount, ...rest)
+    await running.waitFor(/^batch/m)
+    assert.equal(await running.stop(), 0)
+  }
+  assert.ok((await readdir(join(folder, 'hdfs', 'jobs', 'count'))).some((name) => /^checkpoint-\d+$/.test(name)))
+  const inspected = await outcome('checkpoint', 'inspect', ...mount, address)
+  assert.match(inspected.stdout, /^checkpoint-\d+ of count\n/)
+  assert.equal(inspected.code, 0)
+  const verified = await outcome('checkpoint', 'verify', ...mount, address)
+  assert.match(verified.stdout, /^ok {6}checkpoint-/)
+  assert.equal(verified.code, 0)
+})
+
+test('a checkpoint directory that does not answer is told in one line', async () => {
+  const { code, stderr } = await outcome('checkpoint', 'inspect', `hdfs://127.0.0.1:${await freePort()}/jobs`)
+  assert.match(stderr, /^stream-ts: cannot read the checkpoint directory hdfs:.*ECONNREFUSED.*\(is it running\?.*\)\n$/)
+  assert.equal(code, 1)
 })
 
 test('a folder without checkpoint is said to have none', async () => {

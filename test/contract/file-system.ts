@@ -130,6 +130,18 @@ export function fileSystemContract(name: string, open: () => Promise<FileSystemU
       await assert.rejects(files.rename(`${root}/c`, `${root}/no/such/folder`), FileSystemError)
     })
 
+    it('renames a file onto another where that is asked for, and keeps the other while there is no source', async () => {
+      const root = fresh()
+      await files.create(`${root}/a`, [Buffer.from('a')])
+      await files.create(`${root}/b`, [Buffer.from('b')])
+      await files.rename(`${root}/a`, `${root}/b`, { overwrite: true })
+      assert.equal(await files.status(`${root}/a`), undefined)
+      assert.equal(await contentOf(`${root}/b`), 'a')
+      await files.rename(`${root}/b`, `${root}/c`, { overwrite: true })
+      await rejects(files.rename(`${root}/a`, `${root}/c`, { overwrite: true }), 'missing', true)
+      assert.equal(await contentOf(`${root}/c`), 'a')
+    })
+
     it('renames a directory with what is in it', async () => {
       const root = fresh()
       await files.create(`${root}/from/x`, [Buffer.from('x')])

@@ -1,4 +1,5 @@
-// Kills a real streaming job again and again: `npm run crash:streams [-- KILLS [SEED]]`. A sender with numbered events →
+// Kills a real streaming job again and again: `npm run crash:streams [-- KILLS [SEED [local|hdfs|webhdfs]]]`: the last says
+// where checkpoint and write-ahead log lie, on a real HDFS of its own for the latter two. A sender with numbered events →
 // an agent with a file channel and a Spark sink → a stateful word count with checkpoint and write-ahead log. At every tenth
 // kill the agent goes with it.
 import assert from 'node:assert/strict'
@@ -10,6 +11,7 @@ import { type Clock, systemClock } from '../../src/core/clock.ts'
 import { EventBatch } from '../../src/core/event-batch.ts'
 import { type Random, seededRandom } from '../../src/core/random.ts'
 import { FlumeClient } from '../../src/net/avro-rpc/flume-client.ts'
+import { startHdfs } from '../peers/peers.ts'
 import { freePort } from '../support/free-port.ts'
 import { RunningProcess } from '../support/running-process.ts'
 
@@ -139,6 +141,7 @@ export async function streamCrashLoop(
   kills: number,
   seed: number,
   say: (line: string) => void,
+  checkpoints?: string,
 ): Promise<StreamCrashResult> {
   const random = seededRandom(seed)
   const folder = await mkdtemp(join(tmpdir(), 'flume-ts-stream-crash-'))
@@ -150,7 +153,7 @@ export async function streamCrashLoop(
   const startJob = (): RunningProcess =>
     start('job', 'bin/stream-ts.js', [
       ...['submit', '--master', 'local[2]', '--batch-interval', '100'],
-      ...['--conf', `spark.streaming.checkpoint.directory=${join(folder, 'checkpoint')}`],
+      ...['--conf', `spark.streaming.checkpoint.directory=${checkpoints ?? join(folder, 'checkpoint')}`],
       ...['--conf', 'spark.streaming.receiver.writeAheadLog.enable=true'],
       ...[join(folder, 'job.ts'), String(sinkPort), folder],
     ])
@@ -278,8 +281,15 @@ function configuration(folder: string, sourcePort: number, sinkPort: number): st
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [kills = '100', seed = '1'] = process.argv.slice(2)
-  const result = await streamCrashLoop(Number(kills), Number(seed), (line) => console.error(line))
+  const [kills = '100', seed = '1', place = 'local'] = process.argv.slice(2)
+  const hdfs = place === 'local' ? undefined : await startHdfs({ dataNodes: 3 })
+  const base = place === 'webhdfs' ? hdfs?.httpUri.replace('http:', 'webhdfs:') : hdfs?.uri
+  const result = await streamCrashLoop(
+    Number(kills),
+    Number(seed),
+    (line) => console.error(line),
+    base && `${base}/crash/checkpoint`,
+  ).finally(() => hdfs?.process.stop())
   console.log(
     `${result.kills} kills of the job, ${result.agentKills} of the agent: ${result.acknowledged} events acknowledged, none lost, ` +
       `counts exact; ${result.batches} batches, ${result.rerun} run again with the same output; ${result.twice} events were handed over again`,

@@ -335,8 +335,10 @@ export class FakeHdfs {
       case 'rename2': {
         const to = text(f, 2)
         if (!this.#files.has(path) && !this.#folders.has(path)) throw refuse.missing(path)
-        if (this.#files.has(to) || this.#folders.has(to)) throw refuse.exists(to)
+        const isInTheWay = this.#files.has(to) && number(f, 3) === 0
+        if (isInTheWay || this.#folders.has(to) || path === to) throw refuse.exists(to)
         if (!this.#folders.has(parent(to))) throw refuse.missing(parent(to))
+        this.#files.delete(to)
         this.#move(path, to)
         return
       }

@@ -51,8 +51,11 @@ export interface FileSystem {
   recover(path: string, options?: { readonly force?: boolean }): Promise<boolean>
   /** Cuts a file. False: under way, ask again (HDFS recovers the last block). Rejects when the file is shorter. */
   truncate(path: string, lengthBytes: number): Promise<boolean>
-  /** Moves a file or directory. Rejects `exists` when the target's name is taken and `missing` without a source. */
-  rename(from: string, to: string): Promise<void>
+  /**
+   * Moves a file or directory. Rejects `missing` without a source, which changes nothing, and `exists` when the target's
+   * name is taken, unless `overwrite`: then a file in the way is replaced, in one step (WebHDFS: deleted just before).
+   */
+  rename(from: string, to: string, options?: { readonly overwrite?: boolean }): Promise<void>
   /** Undefined when nothing has that name. */
   status(path: string): Promise<FileStatus | undefined>
   /** What lies in a directory, by name. Rejects `missing`. */

@@ -1,7 +1,12 @@
-import { type FileStatus, type FileSystem, normalizePath, type OpenFile } from './file-system.ts'
+import { type Clock, systemClock } from '../../core/clock.ts'
+import { keepAlive } from '../../core/keep-alive.ts'
+import { leasePatienceMs } from './committed-file.ts'
+import { type FileStatus, type FileSystem, FileSystemError, type OpenFile } from './file-system.ts'
 
 /** Bytes that wait before they are sent on: an append over WebHDFS costs up to half a second, whatever its size. */
 const chunkBytes = 8 * 1024 * 1024
+/** Between two questions whether a dead writer's file is closed. */
+const recoveryPauseMs = 250
 
 export interface JobFileEntry {
   readonly path: string
@@ -16,55 +21,94 @@ export interface JobFileWriter {
   write(bytes: Uint8Array): Promise<void>
   /** Resolves when every byte is there for other readers; rejects when it is not. */
   close(): Promise<void>
+  /** Lets go of a file whose writing has failed; what was sent of it stays. */
+  abandon(): Promise<void>
+}
+
+/** A file that grows as long as it is open. */
+export interface JobFileLog {
+  /** Resolves when every reader can see the bytes. After a rejection the file takes no more. */
+  append(parts: readonly Uint8Array[]): Promise<void>
+  close(): Promise<void>
+}
+
+/** Keeps the process alive while something is done: a job may wait for HDFS and for nothing else, such as in a pause before another try. */
+async function held<T>(act: () => Promise<T>): Promise<T> {
+  const release = keepAlive()
+  try {
+    return await act()
+  } finally {
+    release()
+  }
 }
 
 /** A file system as streaming jobs use it: files written and read from end to end, output that replaces older output. */
 export class JobFiles {
   readonly #fileSystem: FileSystem
+  readonly #clock: Clock
 
-  constructor(fileSystem: FileSystem) {
+  constructor(fileSystem: FileSystem, clock: Clock = systemClock) {
     this.#fileSystem = fileSystem
+    this.#clock = clock
   }
 
   mkdirs(path: string): Promise<void> {
-    return this.#fileSystem.mkdirs(path)
+    return held(() => this.#fileSystem.mkdirs(path))
   }
 
-  /** Starts a file afresh, replacing one of that name. Nothing is promised about it before `close`. */
+  /** Starts a file afresh, replacing one of that name: when its first bytes are sent. Nothing is promised about it before `close`. */
   async create(path: string): Promise<JobFileWriter> {
-    return new Writer(await this.#fileSystem.begin(path, [], { overwrite: true }))
+    return new Writer(this.#fileSystem, path)
+  }
+
+  /** Starts a file that grows, replacing one of that name: when its first bytes are sent. */
+  async openLog(path: string): Promise<JobFileLog> {
+    return new Log(this.#fileSystem, path)
+  }
+
+  /**
+   * Closes a file that a writer has left open, dead or not, so that all that was confirmed can be read; that takes HDFS up
+   * to some seconds. Rejects when it is not closed after a minute and a half.
+   */
+  async recover(path: string): Promise<void> {
+    const untilMs = this.#clock.monotonic() + leasePatienceMs
+    await held(async () => {
+      while (!(await this.#fileSystem.recover(path, { force: true }))) {
+        if (this.#clock.monotonic() > untilMs) throw new FileSystemError('leased', `${path} is still being written`)
+        await this.#clock.sleep(recoveryPauseMs)
+      }
+    })
   }
 
   /** Moves a file or folder, replacing a file that is in the way. */
   async rename(from: string, to: string): Promise<void> {
-    const inTheWay = await this.#fileSystem.status(to)
-    if (inTheWay?.kind === 'file' && normalizePath(from) !== normalizePath(to)) await this.#fileSystem.delete(to)
-    await this.#fileSystem.rename(from, to)
+    await held(() => this.#fileSystem.rename(from, to, { overwrite: true }))
   }
 
   async exists(path: string): Promise<boolean> {
-    return (await this.#fileSystem.status(path)) !== undefined
+    return (await held(() => this.#fileSystem.status(path))) !== undefined
   }
 
   /** The entries of a folder, sorted by name; rejects when there is no such folder. */
   async list(path: string): Promise<JobFileEntry[]> {
-    return (await this.#fileSystem.list(path)).map(entryOf)
+    return (await held(() => this.#fileSystem.list(path))).map(entryOf)
   }
 
   async status(path: string): Promise<JobFileEntry | undefined> {
-    const status = await this.#fileSystem.status(path)
+    const status = await held(() => this.#fileSystem.status(path))
     return status && entryOf(status)
   }
 
   /** Deletes a file or a whole folder; a missing one is fine. */
   async delete(path: string): Promise<void> {
-    await this.#fileSystem.delete(path, { recursive: true })
+    await held(() => this.#fileSystem.delete(path, { recursive: true }))
   }
 
   /** The bytes of a file in order. */
   async *read(path: string): AsyncGenerator<Uint8Array> {
     for (let offset = 0; ; ) {
-      const chunk = await this.#fileSystem.read(path, offset, chunkBytes)
+      const from = offset
+      const chunk = await held(() => this.#fileSystem.read(path, from, chunkBytes))
       if (chunk.length > 0) yield chunk
       if (chunk.length < chunkBytes) return
       offset += chunk.length
@@ -73,12 +117,15 @@ export class JobFiles {
 }
 
 class Writer implements JobFileWriter {
-  readonly #file: OpenFile
+  readonly #fileSystem: FileSystem
+  readonly #path: string
+  #file: OpenFile | undefined
   #waiting: Uint8Array[] = []
   #waitingBytes = 0
 
-  constructor(file: OpenFile) {
-    this.#file = file
+  constructor(fileSystem: FileSystem, path: string) {
+    this.#fileSystem = fileSystem
+    this.#path = path
   }
 
   async write(bytes: Uint8Array): Promise<void> {
@@ -89,22 +136,66 @@ class Writer implements JobFileWriter {
   }
 
   async close(): Promise<void> {
+    // What fits into one chunk is one call where calls are dear.
+    const file = this.#file
+    if (!file) return held(() => this.#fileSystem.create(this.#path, this.#take(), { overwrite: true }))
     if (this.#waitingBytes > 0) await this.#send()
-    await this.#orLetGo(this.#file.close())
+    await this.#orLetGo(() => file.close())
   }
 
-  async #send(): Promise<void> {
+  async abandon(): Promise<void> {
+    this.#file?.abandon()
+  }
+
+  #take(): readonly Uint8Array[] {
     const parts = this.#waiting
     this.#waiting = []
     this.#waitingBytes = 0
-    await this.#orLetGo(this.#file.write(parts))
+    return parts
   }
 
-  async #orLetGo(done: Promise<void>): Promise<void> {
+  async #send(): Promise<void> {
+    const file = this.#file
+    if (file) await this.#orLetGo(() => file.write(this.#take()))
+    else this.#file = await held(() => this.#fileSystem.begin(this.#path, this.#take(), { overwrite: true }))
+  }
+
+  async #orLetGo(act: () => Promise<void>): Promise<void> {
     try {
-      await done
+      await held(act)
     } catch (error) {
-      this.#file.abandon()
+      this.#file?.abandon()
+      throw error
+    }
+  }
+}
+
+class Log implements JobFileLog {
+  readonly #fileSystem: FileSystem
+  readonly #path: string
+  #file: OpenFile | undefined
+
+  constructor(fileSystem: FileSystem, path: string) {
+    this.#fileSystem = fileSystem
+    this.#path = path
+  }
+
+  async append(parts: readonly Uint8Array[]): Promise<void> {
+    const file = this.#file
+    if (file) await this.#orLetGo(() => file.write(parts))
+    else this.#file = await held(() => this.#fileSystem.begin(this.#path, parts, { overwrite: true }))
+  }
+
+  async close(): Promise<void> {
+    const file = this.#file
+    if (file) await this.#orLetGo(() => file.close())
+  }
+
+  async #orLetGo(act: () => Promise<void>): Promise<void> {
+    try {
+      await held(act)
+    } catch (error) {
+      this.#file?.abandon()
       throw error
     }
   }

@@ -96,12 +96,12 @@ export class LocalFileSystem implements FileSystem {
     })
   }
 
-  async rename(from: string, to: string): Promise<void> {
+  async rename(from: string, to: string, { overwrite = false } = {}): Promise<void> {
     const target = this.#file(to)
     await this.#call(from, async (file) => {
       await stat(file)
       // rename(2) would replace a file silently; HDFS would not.
-      const taken = await stat(target).catch(() => undefined)
+      const taken = overwrite ? undefined : await stat(target).catch(() => undefined)
       if (taken) throw new FileSystemError('exists', `${target} exists already`, { untouched: true })
       await rename(file, target)
       await syncFolder(parentOf(target))

@@ -162,14 +162,25 @@ export class WebHdfs implements FileSystem {
     return flagIn(answer)
   }
 
-  async rename(from: string, to: string): Promise<void> {
+  async rename(from: string, to: string, { overwrite = false } = {}): Promise<void> {
+    const problem = await this.#rename(from, to)
+    if (!problem) return
+    if (!overwrite || problem.reason !== 'exists') throw problem
+    // Only now, when the source is known to be there.
+    await this.delete(to)
+    const still = await this.#rename(from, to)
+    if (still) throw still
+  }
+
+  /** Why it could not be renamed; undefined when it was. */
+  async #rename(from: string, to: string): Promise<FileSystemError | undefined> {
     const destination = normalizePath(to)
     const answer = await this.#metadata('PUT', from, 'RENAME', { destination })
-    if (flagIn(answer)) return
+    if (flagIn(answer)) return undefined
     // The name node only says no; find out why, since callers act on it.
-    if (!(await this.status(from))) throw new FileSystemError('missing', `${from} does not exist`, { untouched: true })
-    if (await this.status(to)) throw new FileSystemError('exists', `${to} exists already`, { untouched: true })
-    throw new FileSystemError('other', `HDFS did not rename ${from} to ${to}`, {
+    if (!(await this.status(from))) return new FileSystemError('missing', `${from} does not exist`, { untouched: true })
+    if (await this.status(to)) return new FileSystemError('exists', `${to} exists already`, { untouched: true })
+    return new FileSystemError('other', `HDFS did not rename ${from} to ${to}`, {
       untouched: true,
       hint: 'does the target directory exist?',
     })

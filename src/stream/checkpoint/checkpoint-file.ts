@@ -9,12 +9,10 @@
  *   killed loses nothing, and a machine that loses power goes on from a somewhat older batch.
  * - The newest ten are kept.
  */
-import { renameSync, writeFileSync } from 'node:fs'
-import { open, readdir, readFile, rename, rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { FlumeError } from '../../core/error.ts'
 import type { StateRange } from '../state/state-files.ts'
+import type { CheckpointFolder } from './folder.ts'
 
 const magic = 'flume-ts checkpoint 1'
 /** Checkpoints kept, newest first. */
@@ -54,40 +52,42 @@ function encode(checkpoint: Checkpoint): string {
   return `${magic} ${crc32(json).toString(16)}\n${json}`
 }
 
-/** The checkpoint with which a job starts. */
-export function writeFirstCheckpoint(folder: string, checkpoint: Checkpoint): void {
-  const temporary = join(folder, 'temp')
-  writeFileSync(temporary, encode(checkpoint), { flush: true } as object)
-  renameSync(temporary, join(folder, `checkpoint-${checkpoint.timeMs}`))
-}
+/** The checkpoints of a job that runs. */
+export class CheckpointFiles {
+  readonly #folder: CheckpointFolder
+  /** What is there, newest first; undefined until somebody has looked. */
+  #names: string[] | undefined
 
-/** Writes a checkpoint; resolves when other processes see it and, with `sync`, when it is on disk. */
-export async function writeCheckpoint(folder: string, checkpoint: Checkpoint, sync: boolean): Promise<void> {
-  const path = join(folder, `checkpoint-${checkpoint.timeMs}`)
-  const temporary = join(folder, 'temp')
-  const text = encode(checkpoint)
-  const handle = await open(temporary, 'w')
-  try {
-    await handle.writeFile(text)
-    if (sync) await handle.datasync()
-  } finally {
-    await handle.close()
+  constructor(folder: CheckpointFolder) {
+    this.#folder = folder
   }
-  await rename(path, `${path}.bk`).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT') throw error
-  })
-  await rename(temporary, path)
-  for (const { name } of (await listCheckpoints(folder)).slice(checkpointsKept))
-    await rm(join(folder, name), { force: true })
+
+  /** Resolves when other processes see it and, with `sync`, when it is on disk. `again`: an earlier try may have done a part of it. */
+  async write(checkpoint: Checkpoint, sync: boolean, again = false): Promise<void> {
+    this.#names ??= (await listCheckpoints(this.#folder)).map(({ name }) => name)
+    const name = `checkpoint-${checkpoint.timeMs}`
+    const backup = `${name}.bk`
+    const isKnown = this.#names.includes(name)
+    const keepAs = isKnown || again ? { keepAs: backup } : {}
+    await this.#folder.write(name, { sync, ...keepAs }, (write) => write(Buffer.from(encode(checkpoint))))
+    const others = this.#names.filter((one) => one !== name && one !== backup)
+    this.#names = [name, ...(isKnown || this.#names.includes(backup) ? [backup] : []), ...others]
+  }
+
+  /** Deletes those that are not kept any longer. */
+  async trim(): Promise<void> {
+    while (this.#names && this.#names.length > checkpointsKept) {
+      await this.#folder.remove(this.#names.at(-1) as string)
+      this.#names.pop()
+    }
+  }
 }
 
 /** The checkpoints in a folder, newest first, each before its backup (B132). */
-export async function listCheckpoints(folder: string): Promise<{ readonly name: string; readonly timeMs: number }[]> {
-  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return []
-    throw new FlumeError('IO', `cannot read the checkpoint directory ${folder}`, { cause: error })
-  })
-  return names
+export async function listCheckpoints(
+  folder: CheckpointFolder,
+): Promise<{ readonly name: string; readonly timeMs: number }[]> {
+  return (await folder.names())
     .map((name) => ({ name, found: /^checkpoint-(\d+)(\.bk)?$/.exec(name) }))
     .filter(({ found }) => found !== null)
     .map(({ name, found }) => ({ name, timeMs: Number(found?.[1]) }))
@@ -95,8 +95,11 @@ export async function listCheckpoints(folder: string): Promise<{ readonly name: 
 }
 
 /** Rejects INVALID_DATA when the file is no checkpoint or is damaged. */
-export async function readCheckpoint(path: string): Promise<Checkpoint> {
-  const text = await readFile(path, 'utf8')
+export async function readCheckpoint(folder: CheckpointFolder, name: string): Promise<Checkpoint> {
+  const path = folder.pathOf(name)
+  const chunks: Uint8Array[] = []
+  for await (const chunk of folder.read(name)) chunks.push(chunk)
+  const text = Buffer.concat(chunks).toString()
   const end = text.indexOf('\n')
   const [, sum] = /^flume-ts checkpoint 1 ([0-9a-f]+)$/.exec(text.slice(0, Math.max(0, end))) ?? []
   const json = text.slice(end + 1)

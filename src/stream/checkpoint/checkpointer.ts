@@ -1,5 +1,3 @@
-import { mkdirSync, readdirSync, renameSync } from 'node:fs'
-import { join } from 'node:path'
 import { asError, explain } from '../../core/error.ts'
 import type { Logger } from '../../monitor/logger.ts'
 import type { StreamGraph } from '../graph/graph.ts'
@@ -12,11 +10,11 @@ import type { BlockLog } from './block-log.ts'
 import {
   type BlockSpan,
   type Checkpoint,
+  CheckpointFiles,
   checkpointsKept,
   type SavedOperator,
-  writeCheckpoint,
-  writeFirstCheckpoint,
 } from './checkpoint-file.ts'
+import { type CheckpointFolder, FolderLost } from './folder.ts'
 import type { KeptOperator } from './operators.ts'
 
 /** Default of how often state is saved: Spark's (B36). */
@@ -34,7 +32,7 @@ export interface Resumed {
 }
 
 export interface CheckpointerOptions {
-  readonly folder: string
+  readonly folder: CheckpointFolder
   readonly graph: StreamGraph
   readonly operators: readonly KeptOperator[]
   /** Logs by operator; empty without write-ahead log. */
@@ -42,6 +40,8 @@ export interface CheckpointerOptions {
   readonly logger: Logger
   readonly appName: string
   readonly resumed: Resumed | undefined
+  /** Called once, when another context has taken the folder: the job must end. */
+  readonly onLost: (error: Error) => void
 }
 
 /**
@@ -53,6 +53,7 @@ export interface CheckpointerOptions {
  */
 export class Checkpointer {
   readonly #options: CheckpointerOptions
+  readonly #checkpoints: CheckpointFiles
   readonly #stateFiles: {
     readonly id: string
     readonly node: StateNode<unknown, unknown, unknown>
@@ -69,23 +70,26 @@ export class Checkpointer {
   #stateMs: number
   /** As `#stateMs`, for jobs without state too. */
   #syncedMs: number
+  #opening: Promise<void> = Promise.resolve()
   #chain: Promise<void> = Promise.resolve()
   #completionQueued = false
+  #generationQueued = false
+  /** The last try to write something has failed. */
+  #isFailing = false
+  #lost: FolderLost | undefined
 
   constructor(options: CheckpointerOptions) {
     const { graph, operators, folder, resumed } = options
     this.#options = options
+    this.#checkpoints = new CheckpointFiles(folder)
     const zeroMs = graph.zeroMs as number
     this.#lastMs = resumed?.checkpoint.timeMs ?? zeroMs
     this.#stateMs = resumed?.checkpoint.stateMs ?? zeroMs
     this.#syncedMs = this.#stateMs
     for (const pending of resumed?.checkpoint.pending ?? []) this.#open.add(pending)
     for (const [id, spans] of resumed?.spans ?? []) this.#spans.set(id, [...spans])
-    const stateFolder = join(folder, 'state')
     this.#stateFiles = operators.flatMap(({ id, node }) =>
-      node instanceof StateNode
-        ? [{ id, node, files: new StateFiles(node, id, stateFolder, resumed?.states.get(id)) }]
-        : [],
+      node instanceof StateNode ? [{ id, node, files: new StateFiles(node, id, folder, resumed?.states.get(id)) }] : [],
     )
     if (resumed) {
       const first = new Map([...resumed.states].map(([id, range]) => [id, range.first]))
@@ -110,17 +114,46 @@ export class Checkpointer {
     return Math.min(stateIntervalMs, ...defaults)
   }
 
-  /** Writes down that the job runs, before anything is received. Throws when the directory cannot be written. */
-  first(): void {
-    writeFirstCheckpoint(this.#options.folder, this.#describe())
+  /**
+   * Takes the folder, and writes down that a job that starts afresh runs, before anything is received: what an earlier one
+   * has left there is moved aside, not deleted. Rejects when the folder cannot be written.
+   */
+  open(nowMs: number): Promise<void> {
+    this.#opening = this.#start(nowMs)
+    return this.#opening
   }
 
-  /** A batch has been generated; resolves when what it needs to be run again is on disk. */
-  generated(timeMs: number): Promise<void> {
+  async #start(nowMs: number): Promise<void> {
+    const { folder, resumed, logger } = this.#options
+    if (!folder.isTaken) await folder.take()
+    if (resumed) return
+    const left = (await folder.names()).filter(
+      (name) => /^checkpoint-\d+(\.bk)?$/.test(name) || name === 'state' || name === 'receivedData',
+    )
+    if (left.length > 0) {
+      await folder.moveInto(`replaced-${nowMs}`, left)
+      logger.warn(
+        'the checkpoint directory holds the state of an earlier run, which is moved aside: StreamingContext.getOrCreate would go on from it',
+        { folder: folder.address },
+      )
+    }
+    await this.#checkpoints.write(this.#describe(), true)
+  }
+
+  /** A batch has been generated; resolves when what it needs to be run again is saved. Rejects when the folder is lost: it must not run. */
+  async generated(timeMs: number): Promise<void> {
     this.#open.add(timeMs)
     this.#lastMs = Math.max(this.#lastMs, timeMs)
     this.#noteBlocks(timeMs)
-    return this.#enqueue(() => this.#write(false))
+    // While nothing can be written, batches do not wait for one try after the other: the next that succeeds has them all.
+    if (this.#isFailing && this.#generationQueued) return
+    this.#generationQueued = true
+    const saved = this.#enqueue(async () => {
+      this.#generationQueued = false
+      await this.#write(false)
+    })
+    if (!this.#isFailing) await saved
+    if (this.#lost) throw this.#lost
   }
 
   /** A batch is done. */
@@ -142,11 +175,23 @@ export class Checkpointer {
 
   /** Saves everything that is complete, for a restart that has nothing to run again. */
   async finish(): Promise<void> {
+    if (
+      !(await this.#opening.then(
+        () => true,
+        () => false,
+      ))
+    )
+      return
     await this.#enqueue(async () => {
       await this.#saveStates(this.#options.graph.batchMs)
       await this.#write(true)
     })
-    for (const log of this.#options.logs.values()) await log.close()
+    for (const log of this.#options.logs.values()) {
+      await log.close().catch((error) => {
+        this.#options.logger.warn('could not close a write-ahead log', { error: explain(error) })
+      })
+    }
+    await this.#options.folder.release()
   }
 
   /** Resolves when everything asked for so far is on disk. */
@@ -155,9 +200,19 @@ export class Checkpointer {
   }
 
   #enqueue(act: () => Promise<void>): Promise<void> {
-    this.#chain = this.#chain.then(act).catch((error) => {
-      this.#options.logger.warn('could not write a checkpoint', { error: explain(error) })
-    })
+    this.#chain = this.#chain
+      .then(async () => {
+        if (this.#lost) return
+        await act()
+        this.#isFailing = false
+      })
+      .catch((error) => {
+        this.#isFailing = true
+        if (error instanceof FolderLost) {
+          this.#lost = error
+          this.#options.onLost(error)
+        } else this.#options.logger.warn('could not write a checkpoint', { error: explain(error) })
+      })
     return this.#chain
   }
 
@@ -212,17 +267,18 @@ export class Checkpointer {
   }
 
   async #write(sync: boolean): Promise<void> {
-    const { folder, logger } = this.#options
+    const { logger } = this.#options
     const checkpoint = this.#describe()
     for (let attempt = 1; ; attempt++) {
       try {
-        await writeCheckpoint(folder, checkpoint, sync)
+        await this.#checkpoints.write(checkpoint, sync, attempt > 1)
         break
       } catch (error) {
-        if (attempt === writeTries) throw error
+        if (attempt === writeTries || error instanceof FolderLost) throw error
         logger.warn(`try ${attempt} to write checkpoint ${checkpoint.timeMs} failed`, { error: asError(error).message })
       }
     }
+    await this.#checkpoints.trim()
     if (sync) await this.#cleanUp()
   }
 
@@ -281,16 +337,4 @@ export class Checkpointer {
       if (oldest) await log.release(oldest[1])
     }
   }
-}
-
-/** A job that starts afresh where another has left something: it is moved aside, not deleted. Answers whether there was any. */
-export function moveAside(folder: string, nowMs: number): boolean {
-  const names = readdirSync(folder).filter(
-    (name) => /^checkpoint-\d+(\.bk)?$/.test(name) || name === 'state' || name === 'receivedData',
-  )
-  if (names.length === 0) return false
-  const aside = join(folder, `replaced-${nowMs}`)
-  mkdirSync(aside, { recursive: true })
-  for (const name of names) renameSync(join(folder, name), join(aside, name))
-  return true
 }

@@ -1,24 +1,24 @@
-import { readdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import { explain, FlumeError } from '../../core/error.ts'
 import { readRecords } from '../state/framed-file.ts'
 import { verifyState } from '../state/state-files.ts'
+import { logFolder } from './block-log.ts'
 import { type Checkpoint, listCheckpoints, readCheckpoint } from './checkpoint-file.ts'
+import type { CheckpointFolder } from './folder.ts'
 
 /** The newest checkpoint of a folder that can be read. Rejects USAGE when there is none at all, INVALID_DATA when none is readable. */
 export async function newestCheckpoint(
-  folder: string,
+  folder: CheckpointFolder,
 ): Promise<{ readonly name: string; readonly checkpoint: Checkpoint }> {
   let problem: unknown
   for (const { name } of await listCheckpoints(folder)) {
     try {
-      return { name, checkpoint: await readCheckpoint(join(folder, name)) }
+      return { name, checkpoint: await readCheckpoint(folder, name) }
     } catch (error) {
       problem ??= error
     }
   }
   if (problem) throw problem
-  throw new FlumeError('USAGE', `there is no checkpoint in ${folder}`, {
+  throw new FlumeError('USAGE', `there is no checkpoint in ${folder.address}`, {
     hint: 'give the directory that the job hands to ssc.checkpoint(…)',
   })
 }
@@ -51,7 +51,7 @@ export function describeCheckpoint(name: string, checkpoint: Checkpoint): string
 
 /** Reads everything that the checkpoints of a folder name, and tells what is whole and what is not, one line each. */
 export async function verifyCheckpoints(
-  folder: string,
+  folder: CheckpointFolder,
 ): Promise<{ readonly lines: readonly string[]; readonly isWhole: boolean }> {
   const lines: string[] = []
   let isWhole = true
@@ -66,7 +66,7 @@ export async function verifyCheckpoints(
   const readable: Checkpoint[] = []
   for (const { name } of await listCheckpoints(folder)) {
     await check(name, async () => {
-      const checkpoint = await readCheckpoint(join(folder, name))
+      const checkpoint = await readCheckpoint(folder, name)
       readable.push(checkpoint)
       return `batch ${checkpoint.timeMs}, ${checkpoint.pending.length} not complete`
     })
@@ -76,13 +76,13 @@ export async function verifyCheckpoints(
   for (const { id, state, blocks } of checkpoint.operators) {
     if (state) {
       await check(`state of ${id}`, async () => {
-        const { files, entries, bytes } = await verifyState(join(folder, 'state'), id, state)
+        const { files, entries, bytes } = await verifyState(folder, id, state)
         return `${state.keys} keys, ${entries} entries in ${files} files, ${bytes} bytes`
       })
     }
     if (blocks) {
       await check(`log of ${id}`, async () => {
-        const count = await countBlocks(join(folder, 'receivedData', id))
+        const count = await countBlocks(folder, id)
         return `${count} blocks`
       })
     }
@@ -90,10 +90,11 @@ export async function verifyCheckpoints(
   return { lines, isWhole }
 }
 
-async function countBlocks(folder: string): Promise<number> {
+async function countBlocks(folder: CheckpointFolder, operator: string): Promise<number> {
   let count = 0
-  for (const name of await readdir(folder).catch(() => [])) {
-    for await (const _ of readRecords(join(folder, name), true)) count++
+  for (const name of await folder.names(logFolder(operator))) {
+    const path = `${logFolder(operator)}/${name}`
+    for await (const _ of readRecords(folder.read(path), folder.pathOf(path), true)) count++
   }
   return count
 }

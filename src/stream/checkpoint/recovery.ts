@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import { asError, explain, FlumeError } from '../../core/error.ts'
 import type { Logger } from '../../monitor/logger.ts'
 import type { StreamGraph } from '../graph/graph.ts'
@@ -9,23 +8,31 @@ import { loadState, type StateRange } from '../state/state-files.ts'
 import type { SavedOperator } from './checkpoint-file.ts'
 import { type BlockSpan, type Checkpoint, listCheckpoints, readCheckpoint } from './checkpoint-file.ts'
 import type { Resumed } from './checkpointer.ts'
+import { type CheckpointFolder, FolderUnusable } from './folder.ts'
 import { keptOperators, type Matching, match } from './operators.ts'
 
-/** The readable checkpoints of a folder, newest first (B132); `found` is false when there is none at all. */
-export async function readCheckpoints(
-  folder: string,
+/** The readable checkpoints of a folder, newest first, one after the other (B132). */
+async function* readCheckpoints(
+  folder: CheckpointFolder,
   warn: (message: string) => void,
-): Promise<{ readonly found: boolean; readonly checkpoints: readonly Checkpoint[] }> {
-  const checkpoints: Checkpoint[] = []
-  const listed = await listCheckpoints(folder)
-  for (const { name } of listed) {
+): AsyncIterableIterator<Checkpoint> {
+  for (const { name } of await listCheckpoints(folder)) {
     try {
-      checkpoints.push(await readCheckpoint(join(folder, name)))
+      yield await readCheckpoint(folder, name)
     } catch (error) {
+      if (error instanceof FolderUnusable) throw error
       warn(`cannot read ${name}: ${explain(error)}`)
     }
   }
-  return { found: listed.length > 0, checkpoints }
+}
+
+/** Whether there is anything to go on from: nothing, something that can be read, or why none of it can be. */
+export async function lookFor(
+  folder: CheckpointFolder,
+): Promise<'nothing' | 'readable' | { readonly problems: readonly string[] }> {
+  const problems: string[] = []
+  for await (const _ of readCheckpoints(folder, (problem) => problems.push(problem))) return 'readable'
+  return problems.length === 0 ? 'nothing' : { problems }
 }
 
 /**
@@ -33,39 +40,40 @@ export async function readCheckpoints(
  * out. The newest checkpoint whose state can be read is taken. Rejects INVALID_DATA when there is none, USAGE when the
  * job cannot go on from it.
  */
-export async function resume(
-  graph: StreamGraph,
-  folder: string,
-  checkpoints: readonly Checkpoint[],
-  logger: Logger,
-): Promise<Resumed> {
+export async function resume(graph: StreamGraph, folder: CheckpointFolder, logger: Logger): Promise<Resumed> {
   if (graph.nodes.some((node) => node instanceof QueueNode)) {
     throw new FlumeError(
       'USAGE',
       "queueStream doesn't support checkpointing. Please don't use queueStream when checkpointing is enabled.",
     )
   }
-  for (const checkpoint of checkpoints) {
+  for await (const checkpoint of readCheckpoints(folder, (problem) => logger.warn(problem))) {
     if (checkpoint.batchMs !== graph.batchMs) {
       throw new FlumeError(
         'USAGE',
-        `the checkpoint in ${folder} has batches of ${checkpoint.batchMs} ms, and the job ${graph.batchMs} ms`,
+        `the checkpoint in ${folder.address} has batches of ${checkpoint.batchMs} ms, and the job ${graph.batchMs} ms`,
         { hint: 'keep the batch duration, or take another checkpoint directory' },
       )
     }
     try {
       return await layOver(graph, folder, checkpoint, logger)
     } catch (error) {
+      if (error instanceof FolderUnusable) throw error
       logger.warn(`cannot resume from checkpoint ${checkpoint.timeMs}`, { error: explain(asError(error)) })
       for (const node of graph.nodes) if (node instanceof StateNode) node.reset()
     }
   }
-  throw new FlumeError('INVALID_DATA', `Failed to read checkpoint from directory ${folder}`, {
+  throw new FlumeError('INVALID_DATA', `Failed to read checkpoint from directory ${folder.address}`, {
     hint: 'stream-ts checkpoint verify tells what is wrong with it',
   })
 }
 
-async function layOver(graph: StreamGraph, folder: string, checkpoint: Checkpoint, logger: Logger): Promise<Resumed> {
+async function layOver(
+  graph: StreamGraph,
+  folder: CheckpointFolder,
+  checkpoint: Checkpoint,
+  logger: Logger,
+): Promise<Resumed> {
   const matching = match(keptOperators(graph), checkpoint.operators)
   const version = Math.round((checkpoint.stateMs - checkpoint.zeroMs) / checkpoint.batchMs)
   const states = new Map<string, StateRange>()
@@ -73,7 +81,7 @@ async function layOver(graph: StreamGraph, folder: string, checkpoint: Checkpoin
   for (const { operator, saved } of matching.kept) {
     const { id, node } = operator
     if (node instanceof StateNode && saved.state) {
-      await loadState(node, saved.id, join(folder, 'state'), saved.state, version)
+      await loadState(node, saved.id, folder, saved.state, version)
       // Under another id the files cannot be continued: the first save writes all of it anew.
       if (saved.id === id) states.set(id, saved.state)
       else node.store.resave()

@@ -23,10 +23,11 @@ export class RecurringTimer {
     return (Math.floor(this.#clock.now() / this.#periodMs) + 1) * this.#periodMs
   }
 
+  /** What is due already fires at once. */
   start(firstMs = this.firstMs()): void {
     this.#running = true
     this.#nextMs = firstMs
-    this.#arm()
+    this.#wake()
   }
 
   stop(): void {

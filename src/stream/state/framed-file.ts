@@ -6,16 +6,13 @@
  *
  * A file that ends within a record was cut by a crash; a record whose sum is wrong was damaged.
  */
-import { type FileHandle, open } from 'node:fs/promises'
 import { deserialize, serialize } from 'node:v8'
 import { crc32 } from 'node:zlib'
 import { asError, FlumeError } from '../../core/error.ts'
 
 const headerBytes = 8
-/** Longest record taken for one, in bytes: a length beyond it is damage, and nothing is allocated for it. */
+/** Longest record taken for one, in bytes: a length beyond it is damage. Nothing is allocated for a length before so many bytes are there. */
 export const recordMaxBytes = 2 ** 30
-/** Bytes read at a time. */
-const readBytes = 1 << 20
 
 /** One record, ready to be written. Throws INVALID_DATA for values that cannot be written down, such as functions. */
 export function encodeRecord(value: unknown, what: string): Uint8Array[] {
@@ -37,42 +34,50 @@ export function encodeRecord(value: unknown, what: string): Uint8Array[] {
   return [header, payload]
 }
 
-/** Reads a file piece by piece. */
+/** Takes what comes in pieces of any size, in pieces of the sizes asked for. */
 class Reader {
-  readonly #handle: FileHandle
-  #rest = Buffer.alloc(0)
-  #atEnd = false
+  readonly #chunks: AsyncIterator<Uint8Array>
+  #waiting: Uint8Array[] = []
+  #waitingBytes = 0
 
-  constructor(handle: FileHandle) {
-    this.#handle = handle
+  constructor(chunks: AsyncIterator<Uint8Array>) {
+    this.#chunks = chunks
   }
 
   /** The next `length` bytes, or undefined when the file ends before. */
   async take(length: number): Promise<Buffer | undefined> {
-    while (this.#rest.length < length && !this.#atEnd) {
-      const chunk = Buffer.allocUnsafe(Math.max(readBytes, Math.min(length - this.#rest.length, recordMaxBytes)))
-      const { bytesRead } = await this.#handle.read(chunk, 0, chunk.length, null)
-      if (bytesRead === 0) this.#atEnd = true
-      else this.#rest = Buffer.concat([this.#rest, chunk.subarray(0, bytesRead)])
+    while (this.#waitingBytes < length) {
+      const { value, done } = await this.#chunks.next()
+      if (done) return undefined
+      this.#waiting.push(value)
+      this.#waitingBytes += value.length
     }
-    if (this.#rest.length < length) return undefined
-    const bytes = this.#rest.subarray(0, length)
-    this.#rest = this.#rest.subarray(length)
-    return bytes
+    const [first] = this.#waiting
+    const isOne = this.#waiting.length === 1 && first !== undefined
+    const all = isOne ? Buffer.from(first.buffer, first.byteOffset, first.length) : Buffer.concat(this.#waiting)
+    this.#waiting = [all.subarray(length)]
+    this.#waitingBytes = all.length - length
+    return all.subarray(0, length)
   }
 
   get hasRest(): boolean {
-    return this.#rest.length > 0
+    return this.#waitingBytes > 0
   }
 }
 
-/** The records of a file in order. Throws INVALID_DATA at a damaged one; `isTail` makes a cut-off last record the quiet end (B139). */
-export async function* readRecords(path: string, isTail = false): AsyncIterableIterator<unknown> {
-  const handle = await open(path, 'r')
+/**
+ * The records of the file called `name`, in order. Throws INVALID_DATA at a damaged one; `isTail` makes a cut-off last
+ * record the quiet end (B139).
+ */
+export async function* readRecords(
+  bytes: AsyncIterable<Uint8Array>,
+  name: string,
+  isTail = false,
+): AsyncIterableIterator<unknown> {
+  const chunks = bytes[Symbol.asyncIterator]()
+  const reader = new Reader(chunks)
+  const damaged = (why: string): FlumeError => new FlumeError('INVALID_DATA', `${name} is damaged: ${why}`)
   try {
-    const { size } = await handle.stat()
-    const reader = new Reader(handle)
-    const damaged = (why: string): FlumeError => new FlumeError('INVALID_DATA', `${path} is damaged: ${why}`)
     for (let record = 0; ; record++) {
       const header = await reader.take(headerBytes)
       if (!header) {
@@ -81,7 +86,7 @@ export async function* readRecords(path: string, isTail = false): AsyncIterableI
       }
       const length = header.readUInt32BE(0)
       const sum = header.readUInt32BE(4)
-      if (length > Math.min(size, recordMaxBytes)) {
+      if (length > recordMaxBytes) {
         if (isTail) return
         throw damaged(`record ${record} claims ${length} bytes`)
       }
@@ -94,6 +99,6 @@ export async function* readRecords(path: string, isTail = false): AsyncIterableI
       yield deserialize(payload)
     }
   } finally {
-    await handle.close()
+    await chunks.return?.(undefined)
   }
 }

@@ -10,10 +10,9 @@
  *   writes all of it.
  * - Files are read in order; a later value of a key wins.
  */
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { FlumeError } from '../../core/error.ts'
+import type { CheckpointFolder } from '../checkpoint/folder.ts'
 import type { SavedBatch, StateNode } from '../op/state-node.ts'
 import { encodeRecord, readRecords } from './framed-file.ts'
 import { type Entry, heldAt } from './state-store.ts'
@@ -55,8 +54,12 @@ type AnyStateNode = StateNode<unknown, unknown, unknown>
 type Changed = ReturnType<AnyStateNode['store']['changedSince']>
 type AnyEntry = Entry<unknown, unknown>
 
-function fileName(sequence: number): string {
-  return `${String(sequence).padStart(8, '0')}.state`
+function stateFolder(operator: string): string {
+  return `state/${operator}`
+}
+
+function fileName(operator: string, sequence: number): string {
+  return `${stateFolder(operator)}/${String(sequence).padStart(8, '0')}.state`
 }
 
 /** Kinds of objects that come back as they were. */
@@ -80,8 +83,10 @@ function checkState(state: unknown, operator: string): void {
 export class StateFiles {
   readonly #node: AnyStateNode
   readonly #operator: string
-  readonly #folder: string
+  readonly #folder: CheckpointFolder
   #next: number
+  /** Files that are there; undefined until somebody has looked. */
+  #there: Set<number> | undefined
   #range: StateRange | undefined
   #savedVersion: number
   /** Entries still to be carried over in this round, and the file with which the round began. */
@@ -90,10 +95,10 @@ export class StateFiles {
   /** Files that hold batches of a window, with the newest of them: they are needed as long as it can leave. */
   readonly #batchFiles = new Map<number, number>()
 
-  constructor(node: AnyStateNode, operator: string, folder: string, resumed?: StateRange) {
+  constructor(node: AnyStateNode, operator: string, folder: CheckpointFolder, resumed?: StateRange) {
     this.#node = node
     this.#operator = operator
-    this.#folder = join(folder, operator)
+    this.#folder = folder
     this.#range = resumed
     this.#next = resumed ? resumed.last + 1 : 0
     this.#savedVersion = node.store.savedVersion
@@ -111,12 +116,14 @@ export class StateFiles {
     const changed = store.changedSince(version)
     const batches = this.#node.savedBatches(this.#savedVersion, version)
     if (changed.entries.length > 0 || batches.length > 0 || !this.#range) {
-      const sequence = this.#next++
+      // Counted on once it is written: a restart reads a row without gaps. What a failed try has left is replaced.
+      const sequence = this.#next
       if (!this.#round) {
         this.#round = this.#everyEntry()
         this.#roundFirst = sequence
       }
       const { keys, isRoundDone } = await this.#write(sequence, version, changed, batches)
+      this.#next = sequence + 1
       const first = isRoundDone ? this.#roundFirst : (this.#range?.first ?? sequence)
       this.#range = { first: Math.min(first, this.#firstBatchFile(sequence, version)), last: sequence, keys }
       if (isRoundDone) this.#round = undefined
@@ -145,35 +152,31 @@ export class StateFiles {
     changed: Changed,
     batches: readonly SavedBatch[],
   ): Promise<{ keys: number; isRoundDone: boolean }> {
-    await mkdir(this.#folder, { recursive: true })
-    const path = join(this.#folder, fileName(sequence))
-    const handle = await open(`${path}.writing`, 'w')
+    const keys = this.#node.store.liveCountAt(version)
+    let isRoundDone = false
     try {
-      const put = async (value: unknown): Promise<void> => {
-        await handle.appendFile(Buffer.concat(encodeRecord(value, `the state of ${this.#operator}`)))
-      }
-      const head: Head = { format, operator: this.#operator, version }
-      await put(head)
-      const writer = new PartWriter(this.#operator, version, put)
-      for (const entry of changed.entries) if (writer.add(entry)) await writer.flush()
-      const isRoundDone = await this.#carryOver(writer, changed)
-      await writer.flush()
-      for (const batch of batches) await put({ batch })
-      const newest = batches.at(-1)
-      if (newest) this.#batchFiles.set(sequence, newest.version)
-      const keys = this.#node.store.liveCountAt(version)
-      const end: End = { end: true, keys }
-      await put(end)
-      await handle.datasync()
-      await handle.close()
-      await rename(`${path}.writing`, path)
-      return { keys, isRoundDone }
+      await this.#folder.write(fileName(this.#operator, sequence), { sync: true }, async (write) => {
+        const put = (value: unknown): Promise<void> =>
+          write(Buffer.concat(encodeRecord(value, `the state of ${this.#operator}`)))
+        const head: Head = { format, operator: this.#operator, version }
+        await put(head)
+        const writer = new PartWriter(this.#operator, version, put)
+        for (const entry of changed.entries) if (writer.add(entry)) await writer.flush()
+        isRoundDone = await this.#carryOver(writer, changed)
+        await writer.flush()
+        for (const batch of batches) await put({ batch })
+        const end: End = { end: true, keys }
+        await put(end)
+      })
     } catch (error) {
-      await handle.close().catch(() => undefined)
       // What the round has passed since then is in no file: it starts again.
       this.#round = undefined
       throw error
     }
+    this.#there?.add(sequence)
+    const newest = batches.at(-1)
+    if (newest) this.#batchFiles.set(sequence, newest.version)
+    return { keys, isRoundDone }
   }
 
   /** Answers true when every entry has been written since the round began. */
@@ -188,11 +191,15 @@ export class StateFiles {
     return false
   }
 
-  /** Deletes files before `first`, and those after `last` that a crash has left. */
+  /** Deletes files before `first`. */
   async prune(first: number): Promise<void> {
-    for (const name of await readdir(this.#folder).catch(() => [])) {
-      const sequence = Number.parseInt(name, 10)
-      if (sequence < first) await rm(join(this.#folder, name), { force: true })
+    this.#there ??= new Set(
+      (await this.#folder.names(stateFolder(this.#operator))).map((name) => Number.parseInt(name, 10)),
+    )
+    for (const sequence of this.#there) {
+      if (!(sequence < first)) continue
+      await this.#folder.remove(fileName(this.#operator, sequence))
+      this.#there.delete(sequence)
     }
   }
 }
@@ -236,9 +243,13 @@ class PartWriter {
 }
 
 /** What one file holds, piece by piece. Throws INVALID_DATA when it is damaged or not whole. */
-async function* readStateFile(path: string): AsyncIterableIterator<Head | Part | { batch: SavedBatch } | End> {
+async function* readStateFile(
+  folder: CheckpointFolder,
+  name: string,
+): AsyncIterableIterator<Head | Part | { batch: SavedBatch } | End> {
+  const path = folder.pathOf(name)
   let place: 'head' | 'parts' | 'end' = 'head'
-  for await (const record of readRecords(path)) {
+  for await (const record of readRecords(folder.read(name), path)) {
     const value = record as Head | Part | { batch: SavedBatch } | End
     if (place === 'head' && (!('format' in value) || value.format !== format)) {
       throw new FlumeError('INVALID_DATA', `${path} is no state file`)
@@ -253,14 +264,14 @@ async function* readStateFile(path: string): AsyncIterableIterator<Head | Part |
 export async function loadState(
   node: AnyStateNode,
   operator: string,
-  folder: string,
+  folder: CheckpointFolder,
   range: StateRange,
   version: number,
 ): Promise<void> {
   const oldest = node.oldestBatchNeeded(version)
   await node.resume(version, async () => {
     for (let sequence = range.first; sequence <= range.last; sequence++) {
-      for await (const record of readStateFile(join(folder, operator, fileName(sequence)))) {
+      for await (const record of readStateFile(folder, fileName(operator, sequence))) {
         if ('batch' in record) {
           if (record.batch.version >= oldest) node.loadBatch(record.batch)
         } else if ('keys' in record && Array.isArray(record.keys)) loadPart(node, record as Part)
@@ -288,16 +299,14 @@ export interface StateReport {
 }
 
 /** Reads every file of a range and checks it. Rejects INVALID_DATA or IO at the first that is wrong. */
-export async function verifyState(folder: string, operator: string, range: StateRange): Promise<StateReport> {
+export async function verifyState(folder: CheckpointFolder, operator: string, range: StateRange): Promise<StateReport> {
   let entries = 0
   let bytes = 0
   let keys = 0
   for (let sequence = range.first; sequence <= range.last; sequence++) {
-    const path = join(folder, operator, fileName(sequence))
-    const handle = await open(path, 'r')
-    bytes += (await handle.stat()).size
-    await handle.close()
-    for await (const record of readStateFile(path)) {
+    const name = fileName(operator, sequence)
+    bytes += await folder.sizeOf(name)
+    for await (const record of readStateFile(folder, name)) {
       if ('end' in record) keys = record.keys
       else if ('keys' in record) entries += record.keys.length
     }

@@ -3,7 +3,9 @@ import { after, before, describe, it } from 'node:test'
 import { systemClock } from '../../../src/core/clock.ts'
 import { JobFiles } from '../../../src/net/hdfs/job-files.ts'
 import { WebHdfs } from '../../../src/net/hdfs/webhdfs.ts'
+import { FakeHdfs } from '../../support/fake-hdfs.ts'
 import { FakeWebHdfs } from '../../support/fake-web-hdfs.ts'
+import { RunningProcess } from '../../support/running-process.ts'
 
 describe('the files of a job', () => {
   let fake: FakeWebHdfs
@@ -20,12 +22,12 @@ describe('the files of a job', () => {
     await writer.close()
   }
 
-  it('are written from end to end, in few appends, and replace older ones', async () => {
+  it('are written from end to end, short ones in one call, and replace older ones', async () => {
     await write('/out/part', 'old and long')
     fake.calls.length = 0
     await write('/out/part', 'a', 'b', 'c')
     assert.equal(fake.contentOf('/out/part'), 'abc')
-    assert.equal(fake.calls.filter((call) => call.startsWith('POST APPEND')).length, 2)
+    assert.deepEqual(fake.calls, ['PUT CREATE /out/part name', 'PUT CREATE /out/part data'])
     await write('/out/empty')
     assert.equal(fake.contentOf('/out/empty'), '')
   })
@@ -51,7 +53,7 @@ describe('the files of a job', () => {
   it('say when a close did not keep every byte', async () => {
     const writer = await files.create('/torn')
     await writer.write(Buffer.from('abc'))
-    fake.fail('APPEND', 'data', { kind: 'torn', bytes: 1 })
+    fake.fail('CREATE', 'data', { kind: 'torn', bytes: 1 })
     await assert.rejects(writer.close(), { code: 'CONNECTION' })
   })
 
@@ -74,4 +76,26 @@ describe('the files of a job', () => {
     assert.equal(await files.exists('/moved'), false)
     assert.equal(await files.status('/moved'), undefined)
   })
+})
+
+it('a program that waits for nothing but HDFS lives until its file is there', async (t) => {
+  const fake = await FakeHdfs.start()
+  t.after(() => fake.stop())
+  // The client looks again after a pause, without anything on the wire.
+  fake.notYet = 2
+  const { host, port } = fake.nameNode
+  const at = (module: string): string => JSON.stringify(new URL(`../../../src/${module}.js`, import.meta.url).href)
+  const program = `import { JobFiles } from ${at('net/hdfs/job-files')}
+    import { NativeHdfs } from ${at('net/hdfs/native/native-hdfs')}
+    import { systemClock } from ${at('core/clock')}
+    const nameNodes = [{ host: ${JSON.stringify(host)}, port: ${port} }]
+    const files = new JobFiles(new NativeHdfs({ nameNodes, user: 'job', timeoutMs: 10000, clock: systemClock }))
+    const writer = await files.create('/out/part')
+    await writer.write(Buffer.from('all of it'))
+    await writer.close()
+    console.log('written')`
+  await using running = new RunningProcess('writer', process.execPath, ['--input-type=module', '-e', program])
+  assert.equal(await running.exited, 0, running.stderr)
+  assert.equal(running.stdout, 'written\n')
+  assert.equal(fake.contentOf('/out/part'), 'all of it')
 })

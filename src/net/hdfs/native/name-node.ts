@@ -192,8 +192,8 @@ export class NameNode {
   }
 
   /** Never onto something, never into a folder that has the name. */
-  async rename(from: string, to: string): Promise<void> {
-    await this.#call('rename2', `${from} to ${to}`, (w) => w.text(1, from).text(2, to).bool(3, false))
+  async rename(from: string, to: string, overwrite: boolean): Promise<void> {
+    await this.#call('rename2', `${from} to ${to}`, (w) => w.text(1, from).text(2, to).bool(3, overwrite))
   }
 
   /** False: it was not there. */

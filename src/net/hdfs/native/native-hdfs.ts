@@ -163,10 +163,10 @@ export class NativeHdfs implements FileSystem {
     return status.lengthBytes === lengthBytes || this.#nameNode.truncate(where, lengthBytes)
   }
 
-  async rename(from: string, to: string): Promise<void> {
+  async rename(from: string, to: string, { overwrite = false } = {}): Promise<void> {
     const source = normalizePath(from)
     try {
-      await this.#nameNode.rename(source, normalizePath(to))
+      await this.#nameNode.rename(source, normalizePath(to), overwrite)
     } catch (error) {
       // The same exception stands for a target whose parent is missing.
       if (reasonOf(error) === 'missing' && (await this.#nameNode.fileInfo(source))) {

@@ -21,18 +21,30 @@ export function newWriterName(): string {
  * process's now. False for all that cannot be told: other machines, earlier runs of this one, other programs' names.
  */
 export function hasEnded(writerName: string): boolean {
-  const [, where, id, start] = /^flume-ts_([0-9a-f]{16})_(\d{1,10})_(\d{1,20})_[0-9a-f]{16}$/.exec(writerName) ?? []
-  if (where === undefined || where !== place()) return false
-  const pid = Number(id)
+  const { where, pid, start } = partsOf(writerName) ?? {}
+  if (where === undefined || where !== place() || pid === undefined) return false
   // Asked for first: /proc may hide the processes of other users, a signal tells them from none.
   if (!isThere(pid)) return true
   const status = statusOf(pid)
   return status !== undefined && (status.start !== start || status.isOver)
 }
 
+/** The process id in a name whose process certainly runs, here and now, and is not this one; undefined for all that cannot be told. */
+export function runningElsewhere(writerName: string): number | undefined {
+  const { where, pid, start } = partsOf(writerName) ?? {}
+  if (where === undefined || where !== place() || pid === undefined || pid === process.pid) return undefined
+  const status = statusOf(pid)
+  return status?.start === start && !status?.isOver ? pid : undefined
+}
+
 /** The writer's name in the name node's refusal; undefined where it does not say. */
 export function writerNamedIn(message: string): string | undefined {
   return /is currently owned by (\S+)/.exec(message)?.[1]
+}
+
+function partsOf(writerName: string): { where: string; pid: number; start: string } | undefined {
+  const [, where, id, start] = /^flume-ts_([0-9a-f]{16})_(\d{1,10})_(\d{1,20})_[0-9a-f]{16}$/.exec(writerName) ?? []
+  return where === undefined || start === undefined ? undefined : { where, pid: Number(id), start }
 }
 
 function place(): string | undefined {
