@@ -9,7 +9,7 @@
  * - An older value is dropped only when no reader and no checkpoint can want it (`forget`).
  */
 import { FlumeError } from '../../core/error.ts'
-import { encodeKey } from '../rdd/key.ts'
+import { encodeKey, ownKey } from '../rdd/key.ts'
 import type { Partitioner } from '../rdd/partitioner.ts'
 
 /** What a key held from one version on. `exists` false: it was removed. */
@@ -57,16 +57,6 @@ export function heldAt<K, S>(entry: Entry<K, S>, version: number): Held<S> | und
 
 function isPlain(key: unknown): boolean {
   return typeof key !== 'object' || key === null
-}
-
-/** Characters from which on V8 makes a part of a string a view on the whole. */
-const viewCharactersMin = 13
-
-/** A key with characters of its own: a word would keep the file or the message alive that it was cut from. */
-function ownKey<K>(key: K): K {
-  if (typeof key !== 'string' || key.length < viewCharactersMin) return key
-  const narrow = Buffer.from(key, 'latin1').toString('latin1')
-  return (narrow === key ? narrow : Buffer.from(key, 'utf16le').toString('utf16le')) as K
 }
 
 /** The keys of one partition. Written only between the store's `begin` and `commit`. */
