@@ -122,6 +122,11 @@ export class Combined<K, C> {
     return this.keys.push(own) - 1
   }
 
+  /** Where a key lies; undefined when it is not there. */
+  find(key: K): number | undefined {
+    return isPlain(key) ? this.#plain.get(key) : this.#structured?.get(encodeKey(key))
+  }
+
   #placeStructured(key: K): number {
     this.#structured ??= new Map()
     const encoded = encodeKey(key)

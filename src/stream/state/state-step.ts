@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
-import { decodePairs } from '../rdd/column.ts'
+import { type Column, decodePairs, piecesOf } from '../rdd/column.ts'
 import { checkPair, type Routed, routed } from '../rdd/exchange.ts'
 import type { Partitioner } from '../rdd/partitioner.ts'
 import { type Dataset, indexesOf, type Plan, type Runner, type Stage } from '../rdd/plan.ts'
@@ -29,13 +29,43 @@ export interface Pairs<K, V> {
   readonly values: V[]
 }
 
-export const noPairs: Pairs<never, never> = { keys: [], values: [] }
+/** The pairs of one partition in order. What came as bytes from another thread becomes pairs a few at a time, as it is read. */
+export class RoutedPairs<K, V> {
+  readonly #runs: (Pairs<K, V> | Column)[] = []
+  #last: Pairs<K, V> | undefined
+
+  add(key: K, value: V): void {
+    if (!this.#last) {
+      this.#last = { keys: [], values: [] }
+      this.#runs.push(this.#last)
+    }
+    this.#last.keys.push(key)
+    this.#last.values.push(value)
+  }
+
+  addColumn(column: Column): void {
+    this.#runs.push(column)
+    this.#last = undefined
+  }
+
+  *lists(): IterableIterator<Pairs<K, V>> {
+    for (const run of this.#runs) {
+      if (!('kind' in run)) yield run
+      else for (const piece of piecesOf(run, turnCount)) yield decodePairs(piece) as Pairs<K, V>
+    }
+  }
+}
 
 /** Works on pairs one by one, as `paced`. */
-export async function pacedPairs<K, V>({ keys, values }: Pairs<K, V>, act: (key: K, value: V) => void): Promise<void> {
-  for (let i = 0; i < keys.length; i++) {
-    act(keys[i] as K, values[i] as V)
-    if ((i + 1) % turnCount === 0) await setImmediate()
+export async function pacedPairs<K, V>(
+  pairs: RoutedPairs<K, V> | undefined,
+  act: (key: K, value: V) => void,
+): Promise<void> {
+  for (const { keys, values } of pairs?.lists() ?? []) {
+    for (let i = 0; i < keys.length; i++) {
+      act(keys[i] as K, values[i] as V)
+      if ((i + 1) % turnCount === 0) await setImmediate()
+    }
   }
 }
 
@@ -45,32 +75,25 @@ export async function route<K, V>(
   node: { readonly id: number; readonly partitioner: Partitioner },
   runner: Runner,
   operation: string,
-): Promise<Pairs<K, V>[]> {
+): Promise<RoutedPairs<K, V>[]> {
   const { partitioner } = node
   const to = { at: { node: node.id }, operation }
   const parts: (Routed<[K, V]> | undefined)[] = await runner.runPartitions(indexesOf(input), (index) =>
     routed(input, index, runner, to),
   )
-  const targets: Pairs<K, V>[] = Array.from({ length: partitioner.numPartitions }, () => ({ keys: [], values: [] }))
+  const targets = Array.from({ length: partitioner.numPartitions }, () => new RoutedPairs<K, V>())
   const single = partitioner.numPartitions === 1
   for (let i = 0; i < parts.length; i++) {
     const { items, columns } = parts[i] as Routed<[K, V]>
     // Each part is let go as soon as it is spread.
     parts[i] = undefined
-    for (const [index, column] of columns?.entries() ?? []) {
-      await pacedPairs(decodePairs(column) as Pairs<K, V>, add.bind(undefined, targets[index] as Pairs<K, V>))
-    }
+    for (const [index, column] of columns?.entries() ?? []) targets[index]?.addColumn(column)
     await paced(items ?? [], (item) => {
       checkPair(item, operation)
-      add(targets[single ? 0 : partitioner.getPartition(item[0])] as Pairs<K, V>, item[0], item[1])
+      targets[single ? 0 : partitioner.getPartition(item[0])]?.add(item[0], item[1])
     })
   }
   return targets
-}
-
-function add<K, V>({ keys, values }: Pairs<K, V>, key: K, value: V): void {
-  keys.push(key)
-  values.push(value)
 }
 
 /** Changes the state of one partition and answers what the operator emits for it. */

@@ -22,6 +22,9 @@ export interface Held<S> {
   prior: Held<S> | undefined
 }
 
+/** The mark of an entry that is listed for the next save. */
+const unsaved = -1
+
 /** One key. `touched` is the batch that last used it. */
 export class Entry<K, S> implements Held<S> {
   readonly key: K
@@ -32,7 +35,7 @@ export class Entry<K, S> implements Held<S> {
   prior: Held<S> | undefined = undefined
   /** What has come for the key in the batch that is being worked on; the operator puts it here and takes it away. */
   news: unknown = undefined
-  /** The last save that has listed it. */
+  /** The last save that has listed it, or `unsaved`. */
   mark = 0
 
   constructor(key: K, version: number) {
@@ -126,8 +129,12 @@ export class StatePartition<K, S> {
     if (entry instanceof TimedEntry) this.#takeOut(entry)
   }
 
-  /** Every entry, those of removed keys that are not forgotten yet among them; entries added meanwhile are seen. */
-  *entries(): IterableIterator<Entry<K, S>> {
+  /** Every entry, those of removed keys that are not forgotten yet among them; entries added meanwhile may be seen. */
+  entries(): IterableIterator<Entry<K, S>> {
+    return this.#structured.size === 0 ? this.#plain.values() : this.#everyEntry()
+  }
+
+  *#everyEntry(): IterableIterator<Entry<K, S>> {
     yield* this.#plain.values()
     yield* this.#structured.values()
   }
@@ -224,8 +231,11 @@ export class StateStore<K, S> {
   readonly partitioner: Partitioner
   readonly partitions: readonly StatePartition<K, S>[]
   readonly keepsIdleLine: boolean
-  /** What each version changed, oldest first; kept until it is forgotten and, with checkpoints, saved. */
+  /** What each version changed, oldest first; kept until it is forgotten. */
   readonly #changes = new Map<number, Entry<K, S>[][]>()
+  /** What versions that are forgotten have changed since the last save: each entry once, however many versions there were. */
+  #unsaved: Entry<K, S>[] = []
+  #isSaving = false
   readonly #keepsChanges: boolean
   #writing: number | undefined
   /** What the version being written has changed, one list per partition. */
@@ -333,27 +343,36 @@ export class StateStore<K, S> {
     }
   }
 
-  /** The entries changed after the last save, up to and with `version`; each once, and with `mark` as their mark. */
+  /**
+   * The entries changed after the last save, up to and with `version`, which must not be forgotten; each once, and with
+   * `mark` as their mark.
+   */
   changedSince(version: number): { readonly entries: readonly Entry<K, S>[]; readonly mark: number } {
     const mark = ++this.#mark
     const changed: Entry<K, S>[] = []
-    for (const [changedAt, lists] of this.#changes) {
-      if (changedAt > version || changedAt <= this.#savedVersion) continue
-      for (const entries of lists) {
-        for (const entry of entries) {
-          if (entry.mark === mark) continue
-          entry.mark = mark
-          changed.push(entry)
-        }
+    const list = (entries: readonly Entry<K, S>[]): void => {
+      for (const entry of entries) {
+        if (entry.mark === mark) continue
+        entry.mark = mark
+        changed.push(entry)
       }
     }
+    list(this.#unsaved)
+    for (const [changedAt, lists] of this.#changes) {
+      if (changedAt <= version && changedAt > this.#savedVersion) for (const entries of lists) list(entries)
+    }
+    // The save before has failed, and what was listed since is there a second time.
+    if (this.#isSaving) this.#unsaved = [...changed]
+    this.#isSaving = true
     return { entries: changed, mark }
   }
 
   /** What is up to `version` is on disk. */
   saved(version: number): void {
     this.#savedVersion = Math.max(this.#savedVersion, version)
-    this.#dropChanges()
+    this.#isSaving = false
+    // What was forgotten beyond it meanwhile is listed still, if with more than there need be.
+    if (this.#horizon <= version) this.#unsaved = []
   }
 
   /** Nobody will ask for versions before `version` any more. */
@@ -362,23 +381,26 @@ export class StateStore<K, S> {
     if (horizon <= this.#horizon) return
     for (const [changedAt, lists] of this.#changes) {
       if (changedAt > horizon) break
-      if (changedAt <= this.#horizon) continue
+      this.#changes.delete(changedAt)
+      const isUnsaved = this.#keepsChanges && changedAt > this.#savedVersion
       for (const [index, entries] of lists.entries()) {
         for (const entry of entries) {
           let held: Held<S> | undefined = entry
           while (held && held.version > horizon) held = held.prior
           if (held) held.prior = undefined
           if (!entry.exists && entry.version <= horizon) this.partitions[index]?.drop(entry)
+          if (isUnsaved) this.#list(entry)
         }
       }
     }
     this.#horizon = horizon
-    this.#dropChanges()
   }
 
-  #dropChanges(): void {
-    const limit = this.#keepsChanges ? Math.min(this.#horizon, this.#savedVersion) : this.#horizon
-    for (const changedAt of this.#changes.keys()) if (changedAt <= limit) this.#changes.delete(changedAt)
+  /** For the next save. */
+  #list(entry: Entry<K, S>): void {
+    if (entry.mark === unsaved) return
+    entry.mark = unsaved
+    this.#unsaved.push(entry)
   }
 
   /** Takes in a saved key; only before the first batch. */
@@ -400,8 +422,7 @@ export class StateStore<K, S> {
 
   /** What was loaded counts as changed again, for a save that must hold all of it. */
   resave(): void {
-    const all = this.partitions.map((partition) => [...partition.entries()])
-    this.#changes.set(this.#version, all)
+    for (const partition of this.partitions) for (const entry of partition.entries()) this.#list(entry)
     this.#savedVersion = -1
   }
 
