@@ -3,7 +3,7 @@ import { type Column, decodePairs, piecesOf } from '../rdd/column.ts'
 import { checkPair, type Routed, routed } from '../rdd/exchange.ts'
 import type { Partitioner } from '../rdd/partitioner.ts'
 import { type Dataset, indexesOf, type Plan, type Runner, type Stage } from '../rdd/plan.ts'
-import { isThenable, type Push, pushArray, pushIterable, pushPaced, type Signal } from '../rdd/push.ts'
+import { isThenable, type Push, pushPaced, type Settled, type Signal, STOP } from '../rdd/push.ts'
 import type { StatePartition, StateStore } from './state-store.ts'
 
 /** Records or keys worked on before the event loop gets a turn. */
@@ -17,6 +17,12 @@ export async function paced<T>(items: Iterable<T>, act: (item: T) => void): Prom
     if (++count % turnCount === 0) await setImmediate()
   }
 }
+
+/**
+ * Pairs that are decoded at a time: V8 keeps longer lists apart from young objects, and what such a list held lives on
+ * with it until the next great collection.
+ */
+const decodedCount = 8192
 
 /** A result that must be there at once. */
 export function refusePromise(result: unknown, operation: string): void {
@@ -51,7 +57,7 @@ export class RoutedPairs<K, V> {
   *lists(): IterableIterator<Pairs<K, V>> {
     for (const run of this.#runs) {
       if (!('kind' in run)) yield run
-      else for (const piece of piecesOf(run, turnCount)) yield decodePairs(piece) as Pairs<K, V>
+      else for (const piece of piecesOf(run, decodedCount)) yield decodePairs(piece) as Pairs<K, V>
     }
   }
 }
@@ -61,10 +67,11 @@ export async function pacedPairs<K, V>(
   pairs: RoutedPairs<K, V> | undefined,
   act: (key: K, value: V) => void,
 ): Promise<void> {
+  let count = 0
   for (const { keys, values } of pairs?.lists() ?? []) {
     for (let i = 0; i < keys.length; i++) {
       act(keys[i] as K, values[i] as V)
-      if ((i + 1) % turnCount === 0) await setImmediate()
+      if (++count % turnCount === 0) await setImmediate()
     }
   }
 }
@@ -208,25 +215,33 @@ export class StatePlan<K, S, R> implements Plan<[K, S]> {
 
 /** Pushes from an iterator in turns, so that millions of keys do not stop the event loop; stops reading when told to. */
 function pushTurning<T>(items: IterableIterator<T>, push: Push<T>): Signal {
-  const taken = takeSome(items)
-  if (taken.length < turnCount) return pushArray(taken, push)
-  const rest = async (): Promise<Awaited<Signal>> => {
-    for (let part = taken; part.length > 0; part = takeSome(items)) {
-      const signal = await pushIterable(part, push)
-      if (signal !== undefined) return signal
-      await setImmediate()
-    }
-    return undefined
-  }
-  return rest()
+  const end = pushSome(items, push)
+  if (end === 'done') return undefined
+  return end === STOP ? STOP : pushRest(items, push, end)
 }
 
-function takeSome<T>(items: IterableIterator<T>): T[] {
-  const taken: T[] = []
-  while (taken.length < turnCount) {
-    const step = items.next()
-    if (step.done) break
-    taken.push(step.value)
+/** How a turn has ended: there is nothing more, the reader has enough, there may be more. */
+type TurnEnd = 'done' | typeof STOP | 'more'
+
+async function pushRest<T>(
+  items: IterableIterator<T>,
+  push: Push<T>,
+  first: Promise<TurnEnd> | 'more',
+): Promise<Settled> {
+  for (let end = await first; ; end = await pushSome(items, push)) {
+    if (end !== 'more') return end === STOP ? STOP : undefined
+    await setImmediate()
   }
-  return taken
+}
+
+function pushSome<T>(items: IterableIterator<T>, push: Push<T>): TurnEnd | Promise<TurnEnd> {
+  for (let count = 0; count < turnCount; count++) {
+    const step = items.next()
+    if (step.done) return 'done'
+    const signal = push(step.value)
+    if (signal === undefined) continue
+    if (signal === STOP) return STOP
+    return signal.then((settled) => settled ?? 'more')
+  }
+  return 'more'
 }

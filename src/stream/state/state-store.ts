@@ -18,9 +18,11 @@ export interface Held<S> {
   readonly exists: boolean
   readonly touched: number
   readonly version: number
-  /** What it held before. */
-  prior: Held<S> | undefined
+  /** What it held before; nobody looks behind a version that all others are forgotten before. */
+  readonly prior: Held<S> | undefined
 }
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] }
 
 /** The mark of an entry that is listed for the next save. */
 const unsaved = -1
@@ -32,7 +34,8 @@ export class Entry<K, S> implements Held<S> {
   exists = false
   touched = 0
   version: number
-  prior: Held<S> | undefined = undefined
+  /** Forgotten, it is kept to be written again where most keys change in every batch. */
+  prior: Writable<Held<S>> | undefined = undefined
   /** What has come for the key in the batch that is being worked on; the operator puts it here and takes it away. */
   news: unknown = undefined
   /** The last save that has listed it, or `unsaved`. */
@@ -56,6 +59,23 @@ export function heldAt<K, S>(entry: Entry<K, S>, version: number): Held<S> | und
   let held: Held<S> | undefined = entry
   while (held && held.version > version) held = held.prior
   return held?.exists ? held : undefined
+}
+
+/** From one in so many keys that change in a batch on, what they held is written again and not made anew. */
+const spareShare = 4
+
+/** Lets go of what an entry held before `horizon`. */
+function forgetPriors<K, S>(entry: Entry<K, S>, horizon: number, keepsSpare: boolean): void {
+  let held: Writable<Held<S>> = entry
+  while (held.version > horizon) {
+    if (!held.prior) return
+    held = held.prior
+  }
+  if (held === entry && keepsSpare && held.prior) {
+    const spare: Writable<Held<S>> = held.prior
+    spare.state = undefined
+    spare.prior = undefined
+  } else held.prior = undefined
 }
 
 function isPlain(key: unknown): boolean {
@@ -162,7 +182,7 @@ export class StatePartition<K, S> {
     entry.exists = prior.exists
     entry.touched = prior.touched
     entry.version = prior.version
-    entry.prior = prior.prior
+    entry.prior = prior.prior as Writable<Held<S>> | undefined
     // Its place in the line of idle keys is wrong until it is touched again: the batch that failed is run again first.
     if (entry instanceof TimedEntry) {
       if (entry.exists) this.#moveToEnd(entry)
@@ -193,12 +213,20 @@ export class StatePartition<K, S> {
   #change(entry: Entry<K, S>): void {
     const { writing } = this.#store
     if (entry.version === writing) return
-    entry.prior = {
-      state: entry.state,
-      exists: entry.exists,
-      touched: entry.touched,
-      version: entry.version,
-      prior: entry.prior,
+    const { prior } = entry
+    if (prior && entry.version <= this.#store.horizon) {
+      prior.state = entry.state
+      prior.exists = entry.exists
+      prior.touched = entry.touched
+      prior.version = entry.version
+    } else {
+      entry.prior = {
+        state: entry.state,
+        exists: entry.exists,
+        touched: entry.touched,
+        version: entry.version,
+        prior,
+      }
     }
     entry.version = writing
     this.#store.noteChange(this.#index, entry)
@@ -268,6 +296,11 @@ export class StateStore<K, S> {
     return this.#version
   }
 
+  /** The oldest version that somebody may still ask for. */
+  get horizon(): number {
+    return this.#horizon
+  }
+
   get savedVersion(): number {
     return this.#savedVersion
   }
@@ -282,19 +315,23 @@ export class StateStore<K, S> {
     return this.#writing
   }
 
-  /** Keys that existed at `version`: what later versions changed is taken back. */
+  /** Keys that existed at `version`, which must not be forgotten: what later versions changed is taken back. */
   liveCountAt(version: number): number {
     let count = this.liveCount
-    const later = new Set<Entry<K, S>>()
-    for (const [changedAt, lists] of this.#changes) {
-      if (changedAt <= version) continue
-      for (const entries of lists) for (const entry of entries) later.add(entry)
+    const takeBack = (changedAt: number, lists: readonly Entry<K, S>[][]): void => {
+      for (const entries of lists) {
+        for (const entry of entries) {
+          // Of several later changes the first counts.
+          let first: Held<S> = entry
+          while (first.prior && first.prior.version > version) first = first.prior
+          if (first.version !== changedAt) continue
+          const existed = first.prior?.exists ?? false
+          if (existed !== entry.exists) count += existed ? 1 : -1
+        }
+      }
     }
-    for (const lists of this.#open) for (const entry of lists) later.add(entry)
-    for (const entry of later) {
-      const existed = heldAt(entry, version) !== undefined
-      if (existed !== entry.exists) count += existed ? 1 : -1
-    }
+    for (const [changedAt, lists] of this.#changes) if (changedAt > version) takeBack(changedAt, lists)
+    if (this.#writing !== undefined) takeBack(this.#writing, this.#open)
     return count
   }
 
@@ -384,11 +421,11 @@ export class StateStore<K, S> {
       this.#changes.delete(changedAt)
       const isUnsaved = this.#keepsChanges && changedAt > this.#savedVersion
       for (const [index, entries] of lists.entries()) {
+        const partition = this.partitions[index] as StatePartition<K, S>
+        const keepsSpares = entries.length * spareShare >= partition.liveCount
         for (const entry of entries) {
-          let held: Held<S> | undefined = entry
-          while (held && held.version > horizon) held = held.prior
-          if (held) held.prior = undefined
-          if (!entry.exists && entry.version <= horizon) this.partitions[index]?.drop(entry)
+          forgetPriors(entry, horizon, keepsSpares)
+          if (!entry.exists && entry.version <= horizon) partition.drop(entry)
           if (isUnsaved) this.#list(entry)
         }
       }
