@@ -32,12 +32,23 @@ export class LineSplitter {
       if (text === '') return []
     }
     this.#afterCr = text.charCodeAt(text.length - 1) === cr
+    const hasCr = text.includes('\r')
+    if (!hasCr && !text.includes('\n')) {
+      // Looking through the whole of a long line at each of its pieces would take the square of its length.
+      this.#rest += text
+      return this.#cut([])
+    }
     if (this.#rest !== '') {
       text = this.#rest + text
       this.#rest = ''
     }
-    const lines = text.includes('\r') ? text.split(/\r\n|\r|\n/) : text.split('\n')
+    const lines = hasCr ? text.split(/\r\n|\r|\n/) : text.split('\n')
     this.#rest = lines.pop() as string
+    return this.#cut(lines)
+  }
+
+  /** A line that is too long ends here. */
+  #cut(lines: string[]): string[] {
     if (this.#rest.length > lineCharactersMax) {
       lines.push(this.#rest)
       this.#rest = ''
