@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { createServer, type Server, type Socket } from 'node:net'
 import { describe, test } from 'node:test'
-import fc from 'fast-check'
 import { Receiver, type ReceiverInfo, SparkConf, StorageLevel } from '../../src/stream/api.ts'
 import { LineSplitter } from '../../src/stream/lines.ts'
 import { BlockGenerator } from '../../src/stream/receiver/block-generator.ts'
 import { PidRateEstimator } from '../../src/stream/receiver/rate-estimator.ts'
 import { RateLimiter } from '../../src/stream/receiver/rate-limiter.ts'
 import { ManualClock, settle } from '../../src/testing/manual-clock.ts'
+import { fc } from '../support/properties.ts'
 import { StreamBench } from '../support/stream-bench.ts'
 
 /** A receiver that does as the test says. */

@@ -136,7 +136,7 @@ test('the pieces of a column are its records in order, and none is too long', ()
     fc.array(fc.constant(1)),
     fc.array(fc.tuple(text, fc.integer())),
     fc.array(fc.tuple(fc.tuple(fc.integer(), text), fc.constant(null))),
-    fc.array(fc.record({ a: fc.integer() })),
+    fc.array(fc.constantFrom({ a: 1 }, [1, 2, 3])),
   )
   fc.assert(
     fc.property(items, fc.integer({ min: 1, max: 5 }), (records, countMax) => {

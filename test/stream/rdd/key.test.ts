@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { Combined, encodeKey, ownKey } from '../../../src/stream/rdd/key.ts'
+import { fc } from '../../support/properties.ts'
 
 const key = fc.oneof(
   fc.constantFrom<unknown>(0, -0, 1, '1', 'a word that is longer than thirteen characters', null, undefined, true, 10n),

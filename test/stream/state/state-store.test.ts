@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import fc from 'fast-check'
 import { HashPartitioner } from '../../../src/stream/rdd/partitioner.ts'
 import { heldAt, StateStore } from '../../../src/stream/state/state-store.ts'
+import { fc } from '../../support/properties.ts'
 
 type Model = ReadonlyMap<string, number>
 
