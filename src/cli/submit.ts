@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { basename, relative } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
 import { decodeProperties, parseProperties } from '../codec/properties.ts'
 import { asError, explain, FlumeError } from '../core/error.ts'
 import { createLogger, type RootLogger } from '../monitor/logger.ts'
@@ -33,6 +34,11 @@ export interface SubmitOptions {
 }
 
 const batchIntervalMsDefault = 1000
+/**
+ * How far a heap grows beyond what lived at its last collection, in percent. V8 lets it grow to four times that, which for
+ * a state of a million keys is a gigabyte; collecting oftener costs a job with much state a tenth of its processor time.
+ */
+const heapGrowthPercent = 50
 
 /** Runs a job until it ends, fails, or a signal stops it; answers the exit code. */
 export async function submit(options: SubmitOptions): Promise<number> {
@@ -40,6 +46,7 @@ export async function submit(options: SubmitOptions): Promise<number> {
   let logger: RootLogger | undefined
   const stopped = stopOnSignals()
   reportStrays()
+  setFlagsFromString(`--heap-growing-percent=${heapGrowthPercent}`)
   try {
     const { settings, ...launch } = await prepareLaunch(options)
     logger = launch.logger

@@ -59,11 +59,15 @@ export interface FileSystem {
   openLog?(path: string): Promise<FileLog>
   /** Closes what a writer that is gone has left open, so that all it was told is there can be read. */
   recover?(path: string): Promise<void>
+  /** As `readRange`, or `read` without a place, into memory that is used again: a chunk is the reader's until it asks for the next. */
+  lend?(path: string, start?: number): AsyncIterable<Uint8Array>
 }
 
 /** Makes the file system of one authority, such as `namenode:8020` (empty for local files). */
 export type FileSystemFactory = (authority: string) => FileSystem
 
+/** Bytes of a local file read at a time. */
+const chunkBytes = 256 * 1024
 /** Longest wait for an answer of HDFS, in milliseconds. */
 const hdfsTimeoutMs = 30_000
 const hdfsSchemes = ['hdfs', 'webhdfs', 'swebhdfs']
@@ -193,11 +197,34 @@ class LocalFiles implements FileSystem {
   }
 
   read(path: string): AsyncIterable<Uint8Array> {
-    return createReadStream(path, { highWaterMark: 256 * 1024 })
+    return createReadStream(path, { highWaterMark: chunkBytes })
   }
 
   readRange(path: string, start: number): AsyncIterable<Uint8Array> {
-    return createReadStream(path, { start, highWaterMark: 256 * 1024 })
+    return createReadStream(path, { start, highWaterMark: chunkBytes })
+  }
+
+  /** The next chunk is read while the reader works on the one before. */
+  async *lend(path: string, start?: number): AsyncIterable<Uint8Array> {
+    const file = await open(path)
+    const buffers = [Buffer.allocUnsafeSlow(chunkBytes), Buffer.allocUnsafeSlow(chunkBytes)] as const
+    // Without a place it is read on from where it stands: a pipe has no places.
+    let at = start ?? null
+    let reading = file.read(buffers[0], 0, chunkBytes, at)
+    try {
+      for (let turn: 0 | 1 = 0; ; turn = turn === 0 ? 1 : 0) {
+        const { bytesRead } = await reading
+        if (bytesRead === 0) return
+        if (at !== null) at += bytesRead
+        reading = file.read(buffers[turn === 0 ? 1 : 0], 0, chunkBytes, at)
+        // Whoever goes on reading hears of a failure.
+        reading.catch(() => undefined)
+        yield buffers[turn].subarray(0, bytesRead)
+      }
+    } finally {
+      await reading.catch(() => undefined)
+      await file.close()
+    }
   }
 }
 

@@ -37,10 +37,11 @@ export function textParts(
 export function readTextPart({ uri, path, start, end }: FilePart): AsyncIterable<readonly string[]> {
   const { files } = locate(uri)
   if (start !== undefined && files.readRange) {
-    return readLineBlocks(linesBetween(files.readRange(path, Math.max(0, start - 1)), start, end))
+    const from = Math.max(0, start - 1)
+    return readLineBlocks(linesBetween(files.lend?.(path, from) ?? files.readRange(path, from), start, end))
   }
-  const bytes = files.read(path)
-  return readLineBlocks(path.endsWith('.gz') ? Readable.from(bytes).pipe(createGunzip()) : bytes)
+  if (path.endsWith('.gz')) return readLineBlocks(Readable.from(files.read(path)).pipe(createGunzip()))
+  return readLineBlocks(files.lend?.(path) ?? files.read(path))
 }
 
 /**

@@ -7,6 +7,7 @@ import { BlockGenerator } from '../../src/stream/receiver/block-generator.ts'
 import { PidRateEstimator } from '../../src/stream/receiver/rate-estimator.ts'
 import { RateLimiter } from '../../src/stream/receiver/rate-limiter.ts'
 import { ManualClock, settle } from '../../src/testing/manual-clock.ts'
+import { fc } from '../support/properties.ts'
 import { StreamBench } from '../support/stream-bench.ts'
 
 /** A receiver that does as the test says. */
@@ -420,6 +421,38 @@ describe('lines', () => {
     const bytes = Buffer.concat([Buffer.from('é'), Buffer.from([0xff]), Buffer.from('\n')])
     const found = [...bytes].flatMap((byte) => splitter.push(Buffer.from([byte])))
     assert.deepEqual(found, ['é\ufffd'])
+  })
+
+  test('whatever the bytes and wherever they are cut, they are the lines of the whole (B90)', () => {
+    const piece = fc.constantFrom('a', '\n', '\r', '\r\n', 'é', '€', '😀', 'more than a few characters')
+    const bytes = fc
+      .array(fc.oneof({ weight: 8, arbitrary: piece }, { weight: 1, arbitrary: fc.uint8Array({ maxLength: 3 }) }))
+      .map((pieces) => Buffer.concat(pieces.map((each) => Buffer.from(each))))
+    fc.assert(
+      fc.property(bytes, fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1 }), (whole, sizes) => {
+        const splitter = new LineSplitter()
+        const found: string[] = []
+        for (let at = 0, i = 0; at < whole.length; i++) {
+          const end = at + (sizes[i % sizes.length] as number)
+          found.push(...splitter.push(whole.subarray(at, end)))
+          at = end
+        }
+        const expected = whole.toString('utf8').split(/\r\n|\r|\n/)
+        if (expected.at(-1) === '') expected.pop()
+        assert.deepEqual([...found, ...splitter.end()], expected)
+      }),
+    )
+  })
+
+  test('a line of many pieces is put together once', () => {
+    const splitter = new LineSplitter()
+    const piece = Buffer.from('é'.repeat(32_768))
+    for (let i = 0; i < 400; i++) assert.deepEqual(splitter.push(piece), [])
+    assert.deepEqual(
+      splitter.push(Buffer.from('\n')).map((line) => line.length),
+      [400 * 32_768],
+    )
+    assert.deepEqual(splitter.end(), [])
   })
 })
 

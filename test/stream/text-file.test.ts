@@ -66,3 +66,22 @@ test('a packed file is unpacked', async (t) => {
   await writeFile(path, gzipSync('one\ntwo\n'))
   assert.deepEqual(await linesOf({ uri: path, path }), ['one', 'two'])
 })
+
+test('lines of many chunks come whole from memory that is used again, whether or not the reader waits', async (t) => {
+  const path = join(await tempDir(t), 'chunks')
+  const lines = Array.from({ length: 40_000 }, (_, i) => `${i} ${'é€x'.repeat(i % 17)}`)
+  await writeFile(path, lines.join('\n'))
+  const blocks: (readonly string[])[] = []
+  for await (const block of readTextPart({ uri: path, path })) {
+    blocks.push(block)
+    await new Promise(setImmediate)
+  }
+  assert.ok(blocks.length > 10)
+  assert.deepEqual(blocks.flat(), lines)
+})
+
+test('a file that is missing, or is a folder, is told', async (t) => {
+  const path = await tempDir(t)
+  await assert.rejects(linesOf({ uri: path, path }), { code: 'EISDIR' })
+  await assert.rejects(linesOf({ uri: `${path}/no`, path: `${path}/no` }), { code: 'ENOENT' })
+})

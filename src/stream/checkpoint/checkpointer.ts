@@ -77,6 +77,8 @@ export class Checkpointer {
   /** The last try to write something has failed. */
   #isFailing = false
   #lost: FolderLost | undefined
+  /** The batch whose state is being saved. */
+  #savingMs: number | undefined
 
   constructor(options: CheckpointerOptions) {
     const { graph, operators, folder, resumed } = options
@@ -164,6 +166,7 @@ export class Checkpointer {
       this.#failed.delete(timeMs)
     }
     this.#giveUpFailed(timeMs)
+    this.#forget()
     if (this.#completionQueued) return
     this.#completionQueued = true
     void this.#enqueue(async () => {
@@ -259,11 +262,22 @@ export class Checkpointer {
     if (isDue) this.#syncedMs = floorMs
     if (this.#stateFiles.length === 0) this.#stateMs = floorMs
     else if (isDue) {
-      for (const { node, files } of this.#stateFiles) await files.save(node.versionAt(floorMs))
+      this.#savingMs = floorMs
+      try {
+        for (const { node, files } of this.#stateFiles) await files.save(node.versionAt(floorMs))
+      } finally {
+        this.#savingMs = undefined
+      }
       this.#stateMs = floorMs
     }
-    for (const { node } of this.#stateFiles) node.forget(node.versionAt(floorMs))
+    this.#forget()
     return isDue
+  }
+
+  /** At once, and not behind what is still to be written: the next batch would make a third version of every key. */
+  #forget(): void {
+    const horizonMs = Math.min(this.#floorMs, this.#savingMs ?? Number.POSITIVE_INFINITY)
+    for (const { node } of this.#stateFiles) node.forget(node.versionAt(horizonMs))
   }
 
   async #write(sync: boolean): Promise<void> {

@@ -6,7 +6,6 @@ import { RDD } from '../rdd/rdd.ts'
 import {
   type Advance,
   EmittedPlan,
-  noPairs,
   paced,
   pacedPairs,
   refusePromise,
@@ -210,12 +209,11 @@ export class MapWithStateNode<K, V, S, M> extends StateNode<K, S, M> {
     const time = new Time(timeMs)
     return async (index, partition) => {
       const first = new KeyMap<K, S>()
-      const { keys, values } = before[index] ?? noPairs
-      for (let i = 0; i < keys.length; i++) first.set(keys[i] as K, values[i] as S)
+      await pacedPairs(before[index], (key, state) => first.set(key, state))
       await paced(first.pairs(), ([key, state]) => partition.put(partition.open(key), state))
       const emitted: M[] = []
       const handle = new StateHandle<S>()
-      await pacedPairs(routed[index] ?? noPairs, (key, value) => {
+      await pacedPairs(routed[index], (key, value) => {
         this.#callFor(time, key, value, partition, handle, emitted)
       })
       await this.#timeOut(time, partition, handle, emitted)

@@ -1,13 +1,12 @@
 import type { Node } from '../graph/node.ts'
-import { KeyMap } from '../rdd/key.ts'
+import { Combined, KeyMap } from '../rdd/key.ts'
 import type { Partitioner } from '../rdd/partitioner.ts'
 import type { Dataset, Runner } from '../rdd/plan.ts'
 import { RDD } from '../rdd/rdd.ts'
 import {
   type Advance,
-  noPairs,
-  type Pairs,
   paced,
+  type RoutedPairs,
   refusePromise,
   route,
   StatePlan,
@@ -79,7 +78,7 @@ export class UpdateStateNode<K, V, S> extends StateNode<K, S, [K, S]> {
     const routed = input ? await route(input, this, runner, operation) : []
     const before = initial ? await route(initial, this, runner, operation) : []
     const rows = (index: number, partition: StatePartition<K, S>): Iterable<Row<K, V, S>> =>
-      everyRow(partition, routed[index] ?? noPairs, byKey(before[index] ?? noPairs))
+      everyRow(partition, routed[index], byKey(before[index]))
     if (typeof update !== 'function') return this.#replace(update, rows, runner)
     const time = new Time(timeMs)
     return async (index, partition) => {
@@ -126,9 +125,11 @@ export class UpdateStateNode<K, V, S> extends StateNode<K, S, [K, S]> {
   }
 }
 
-function byKey<K, S>({ keys, values }: Pairs<K, S>): KeyMap<K, S> {
+function byKey<K, S>(pairs: RoutedPairs<K, S> | undefined): KeyMap<K, S> {
   const map = new KeyMap<K, S>()
-  for (let i = 0; i < keys.length; i++) map.set(keys[i] as K, values[i] as S)
+  for (const { keys, values } of pairs?.lists() ?? []) {
+    for (let i = 0; i < keys.length; i++) map.set(keys[i] as K, values[i] as S)
+  }
   return map
 }
 
@@ -143,39 +144,66 @@ interface Row<K, V, S> {
   readonly entry: Entry<K, S> | undefined
 }
 
+/** Several values of one key, or one that is undefined. */
+class Several<V> {
+  readonly values: V[]
+
+  constructor(values: V[]) {
+    this.values = values
+  }
+}
+
+/** Values that have come for a key: most keys have one, and no list is made for it until the function is called. */
+type News<V> = V | Several<V> | undefined
+
+function withNews<V>(news: News<V>, value: V): News<V> {
+  if (news === undefined) return value === undefined ? new Several([value]) : value
+  if (!(news instanceof Several)) return new Several([news, value])
+  news.values.push(value)
+  return news
+}
+
+function valuesOf<V>(news: News<V>): V[] {
+  if (news === undefined) return []
+  return news instanceof Several ? news.values : [news]
+}
+
 /** Every key that has state, that starts with one, or that has values; each once. */
 function* everyRow<K, V, S>(
   partition: StatePartition<K, S>,
-  pairs: Pairs<K, V>,
+  pairs: RoutedPairs<K, V> | undefined,
   starts: KeyMap<K, S>,
 ): IterableIterator<Row<K, V, S>> {
   // Values of a known key wait at its entry: one look-up for each, and none for keys without news.
-  const fresh = new KeyMap<K, V[]>()
+  const fresh = new Combined<K, News<V>>()
   for (const entry of partition.entries()) entry.news = undefined
-  for (let i = 0; i < pairs.keys.length; i++) {
-    const key = pairs.keys[i] as K
-    const value = pairs.values[i] as V
-    const entry = partition.find(key)
-    if (entry?.exists) {
-      if (entry.news === undefined) entry.news = [value]
-      else (entry.news as V[]).push(value)
-      continue
+  for (const { keys, values } of pairs?.lists() ?? []) {
+    for (let i = 0; i < keys.length; i++) {
+      const key = keys[i] as K
+      const value = values[i] as V
+      const entry = partition.find(key)
+      if (entry?.exists) {
+        entry.news = withNews(entry.news as News<V>, value)
+        continue
+      }
+      const place = fresh.place(key)
+      fresh.values[place] = withNews(fresh.values[place], value)
     }
-    const pair = fresh.pair(key)
-    if (pair) pair[1].push(value)
-    else fresh.set(key, [value])
   }
   for (const entry of partition.entries()) {
     if (!entry.exists) continue
-    const values = (entry.news as V[] | undefined) ?? []
+    const values = valuesOf(entry.news as News<V>)
     entry.news = undefined
     yield { key: entry.key, values, state: entry.state, entry }
   }
   for (const [key, state] of starts.pairs()) {
-    yield { key, values: fresh.get(key) ?? [], state, entry: undefined }
-    fresh.delete(key)
+    const place = fresh.find(key)
+    yield { key, values: place === undefined ? [] : valuesOf(fresh.values[place]), state, entry: undefined }
   }
-  for (const [key, values] of fresh.pairs()) yield { key, values, state: undefined, entry: undefined }
+  for (let i = 0; i < fresh.keys.length; i++) {
+    const key = fresh.keys[i] as K
+    if (!starts.has(key)) yield { key, values: valuesOf(fresh.values[i]), state: undefined, entry: undefined }
+  }
 }
 
 /** Writes a state down when it is another than before. An object may have been changed inside, so it always counts as changed. */

@@ -216,6 +216,51 @@ export function bytesOf(column: Column): number {
   }
 }
 
+/** A column in parts of at most `countMax` records, in order and without a copy; one that cannot be cut is one part. */
+export function* piecesOf(column: Column, countMax: number): IterableIterator<Column> {
+  const count = countOf(column)
+  const cut = count > countMax ? cutter(column) : undefined
+  if (!cut) {
+    if (count > 0) yield column
+    return
+  }
+  for (let at = 0; at < count; at += countMax) yield cut(at, Math.min(count, at + countMax))
+}
+
+/** Cuts parts that follow each other; undefined for what cannot be cut. */
+function cutter(column: Column): ((from: number, to: number) => Column) | undefined {
+  switch (column.kind) {
+    case 'same':
+      return (from, to) => ({ ...column, count: to - from })
+    case 'numbers':
+      return (from, to) => ({ kind: 'numbers', values: column.values.subarray(from, to) })
+    case 'texts':
+      return textCutter(column)
+    case 'pairs': {
+      const keys = cutter(column.keys)
+      const values = cutter(column.values)
+      return keys && values && ((from, to) => ({ kind: 'pairs', keys: keys(from, to), values: values(from, to) }))
+    }
+    default:
+      return undefined
+  }
+}
+
+function textCutter({
+  lengths,
+  bytes,
+  isWide,
+}: Extract<Column, { kind: 'texts' }>): (from: number, to: number) => Column {
+  let begin = 0
+  return (from, to) => {
+    let end = begin
+    for (let i = from; i < to; i++) end += (lengths[i] as number) * (isWide ? 2 : 1)
+    const piece = bytes.subarray(begin, end)
+    begin = end
+    return { kind: 'texts', lengths: lengths.subarray(from, to), bytes: piece, isWide }
+  }
+}
+
 /** The records of a column, made anew at each call. */
 export function decodeRecords(column: Column): Items<unknown> {
   if (column.kind === 'events') {

@@ -1,5 +1,5 @@
-import { bytesOf, type Column, decodeList, decodePairs, decodeRecords, encodePairs, encodeRecords } from './column.ts'
-import { KeyMap } from './key.ts'
+import { bytesOf, type Column, decodeList, decodePairs, decodeRecords, encodePairs } from './column.ts'
+import { Combined, KeyMap } from './key.ts'
 import type { Partitioner } from './partitioner.ts'
 import {
   collectPartition,
@@ -114,7 +114,7 @@ function synchronous<C>(result: C, operation: string): C {
 }
 
 /** What one task has combined: here a map, elsewhere a column for each partition of the result. */
-type Combined<K, C> = KeyMap<K, C> | readonly Column[]
+type TaskResult<K, C> = Combined<K, C> | readonly Column[]
 
 /** Pairs by the partition of their key, on their way into columns. */
 export class Spread {
@@ -141,9 +141,10 @@ export class Spread {
   }
 }
 
-function columnsFor(pairs: readonly (readonly [unknown, unknown])[], partitioner: Partitioner): Column[] {
+function columnsFor({ keys, values }: Combined<unknown, unknown>, partitioner: Partitioner): Column[] {
+  if (partitioner.numPartitions === 1) return [encodePairs(keys, values)]
   const spread = new Spread(partitioner)
-  for (const [key, value] of pairs) spread.add(key, value)
+  for (let i = 0; i < keys.length; i++) spread.add(keys[i], values[i])
   return spread.columns()
 }
 
@@ -166,9 +167,9 @@ export class CombinePlan<K, V, C> extends BarrierPlan<[K, C]> {
   protected async build(runner: Runner): Promise<readonly Part<[K, C]>[]> {
     const input = this.#input as Dataset<[K, V]>
     if (this.#aggregator.mapSideCombine === false) return this.#combineOnArrival(input, runner)
-    const maps = await runner.runPartitions(indexesOf(input), (index): Combined<K, C> | Promise<Combined<K, C>> => {
+    const maps = await runner.runPartitions(indexesOf(input), (index): TaskResult<K, C> | Promise<TaskResult<K, C>> => {
       const { origin } = this
-      const here = (): KeyMap<K, C> | Promise<KeyMap<K, C>> => this.#combined((push) => input.run(index, push))
+      const here = (): Combined<K, C> | Promise<Combined<K, C>> => this.#combined((push) => input.run(index, push))
       const elsewhere = origin && runner.remote?.combine(input as Dataset<unknown>, index, origin)
       return elsewhere ? elsewhere.then((columns) => columns ?? here()) : here()
     })
@@ -178,11 +179,11 @@ export class CombinePlan<K, V, C> extends BarrierPlan<[K, C]> {
   /** One column of pairs for each partition of this plan; for tasks of other threads. */
   async combineOver(input: RunOne<[K, V]>): Promise<Column[]> {
     const combined = await this.#combined(input)
-    return columnsFor(combined.pairs(), this.#partitioner)
+    return columnsFor(combined, this.#partitioner)
   }
 
-  #combined(input: RunOne<[K, V]>): KeyMap<K, C> | Promise<KeyMap<K, C>> {
-    const combined = new KeyMap<K, C>()
+  #combined(input: RunOne<[K, V]>): Combined<K, C> | Promise<Combined<K, C>> {
+    const combined = new Combined<K, C>()
     return after(input(this.#combineInto(combined)), () => combined)
   }
 
@@ -190,45 +191,55 @@ export class CombinePlan<K, V, C> extends BarrierPlan<[K, C]> {
     this.#input = undefined
   }
 
-  #combineInto(combined: KeyMap<K, C>): Push<[K, V]> {
+  #combineInto(combined: Combined<K, C>): Push<[K, V]> {
     const { operation, create, mergeValue } = this.#aggregator
+    const { values } = combined
     return (item) => {
       if (!Array.isArray(item) || item.length !== 2) checkPair(item, operation)
-      const pair = combined.pair(item[0])
-      if (pair === undefined) combined.set(item[0], synchronous(create(item[1]), operation))
-      else pair[1] = synchronous(mergeValue(pair[1], item[1]), operation)
+      const place = combined.place(item[0])
+      if (place === values.length) values.push(synchronous(create(item[1]), operation))
+      else values[place] = synchronous(mergeValue(values[place] as C, item[1]), operation)
       return undefined
     }
   }
 
-  async #merge(maps: readonly Combined<K, C>[], runner: Runner): Promise<readonly Part<[K, C]>[]> {
+  async #merge(results: readonly TaskResult<K, C>[], runner: Runner): Promise<readonly Part<[K, C]>[]> {
     const count = this.partitionCount
-    const [only] = maps
-    if (maps.length === 1 && count === 1 && only instanceof KeyMap) return [only.pairs()]
-    const elsewhere = await this.#mergeElsewhere(maps, runner)
+    const [only] = results
+    if (results.length === 1 && count === 1 && only instanceof Combined) return [only.pairs()]
+    const elsewhere = await this.#mergeElsewhere(results, runner)
     if (elsewhere) return elsewhere
-    const targets = Array.from({ length: count }, () => new KeyMap<K, C>())
-    for (const map of maps) {
-      if (!(map instanceof KeyMap)) {
-        for (const [index, column] of map.entries()) this.#mergeColumn(targets[index] as KeyMap<K, C>, column)
+    const targets = Array.from({ length: count }, () => new Combined<K, C>())
+    for (const result of results) {
+      if (!(result instanceof Combined)) {
+        for (const [index, column] of result.entries()) this.#mergeColumn(targets[index] as Combined<K, C>, column)
         continue
       }
-      for (const [key, value] of map.pairs()) {
-        this.#mergePair(targets[count === 1 ? 0 : this.#partitioner.getPartition(key)] as KeyMap<K, C>, key, value)
+      const { keys, values } = result
+      for (let i = 0; i < keys.length; i++) {
+        const index = count === 1 ? 0 : this.#partitioner.getPartition(keys[i])
+        this.#mergePair(targets[index] as Combined<K, C>, keys[i] as K, values[i] as C)
       }
     }
     return targets.map((target) => target.pairs())
   }
 
   /** Undefined: it is too little to be worth it, or cannot be. */
-  async #mergeElsewhere(maps: readonly Combined<K, C>[], runner: Runner): Promise<readonly Part<[K, C]>[] | undefined> {
+  async #mergeElsewhere(
+    results: readonly TaskResult<K, C>[],
+    runner: Runner,
+  ): Promise<readonly Part<[K, C]>[] | undefined> {
     const { origin } = this
     const { remote } = runner
     if (!origin || !remote || this.partitionCount < 2) return undefined
     let bytes = 0
-    for (const map of maps) if (!(map instanceof KeyMap)) for (const column of map) bytes += bytesOf(column)
+    for (const result of results) {
+      if (!(result instanceof Combined)) for (const column of result) bytes += bytesOf(column)
+    }
     if (bytes < remoteMergeBytesMin) return undefined
-    const columns = maps.map((map) => (map instanceof KeyMap ? columnsFor(map.pairs(), this.#partitioner) : map))
+    const columns = results.map((result) =>
+      result instanceof Combined ? columnsFor(result, this.#partitioner) : result,
+    )
     return runner.runPartitions(indexesOf(this), async (index): Promise<Part<[K, C]>> => {
       const parts = columns.map((each) => each[index] as Column)
       return (await remote.merge(origin, parts)) ?? this.#merged(parts).pairs()
@@ -237,30 +248,32 @@ export class CombinePlan<K, V, C> extends BarrierPlan<[K, C]> {
 
   /** Merges one partition; for tasks of other threads. */
   mergeOver(columns: readonly Column[]): Column {
-    return encodeRecords(this.#merged(columns).pairs())
+    const { keys, values } = this.#merged(columns)
+    return encodePairs(keys, values)
   }
 
-  #merged(columns: readonly Column[]): KeyMap<K, C> {
-    const target = new KeyMap<K, C>()
+  #merged(columns: readonly Column[]): Combined<K, C> {
+    const target = new Combined<K, C>()
     for (const column of columns) this.#mergeColumn(target, column)
     return target
   }
 
-  #mergeColumn(target: KeyMap<K, C>, column: Column): void {
+  #mergeColumn(target: Combined<K, C>, column: Column): void {
     const { keys, values } = decodePairs(column) as { keys: K[]; values: C[] }
     for (let i = 0; i < keys.length; i++) this.#mergePair(target, keys[i] as K, values[i] as C)
   }
 
-  #mergePair(target: KeyMap<K, C>, key: K, value: C): void {
+  #mergePair(target: Combined<K, C>, key: K, value: C): void {
     const { operation, mergeCombiners } = this.#aggregator
-    const pair = target.pair(key)
-    if (pair === undefined) target.set(key, value)
-    else pair[1] = synchronous(mergeCombiners(pair[1], value), operation)
+    const { values } = target
+    const place = target.place(key)
+    if (place === values.length) values.push(value)
+    else values[place] = synchronous(mergeCombiners(values[place] as C, value), operation)
   }
 
   async #combineOnArrival(input: Dataset<[K, V]>, runner: Runner): Promise<[K, C][][]> {
     const parts = await runner.runPartitions(indexesOf(input), (index) => collectPartition(input, index))
-    const targets = Array.from({ length: this.partitionCount }, () => new KeyMap<K, C>())
+    const targets = Array.from({ length: this.partitionCount }, () => new Combined<K, C>())
     const pushes = targets.map((target) => this.#combineInto(target))
     for (const items of parts) {
       for (const item of items) {

@@ -84,6 +84,63 @@ function hashNumber(key: number): number {
   return double.getInt32(0) ^ double.getInt32(4)
 }
 
+/** Characters from which on V8 makes a part of a string a view on the whole. */
+const viewCharactersMin = 13
+const scratch = Buffer.allocUnsafeSlow(4096)
+
+/** A key with characters of its own: a word would keep the file or the message alive that it was cut from. */
+export function ownKey<K>(key: K): K {
+  if (typeof key !== 'string' || key.length < viewCharactersMin) return key
+  const narrow = copied(key, 'latin1')
+  return (narrow === key ? narrow : copied(key, 'utf16le')) as K
+}
+
+function copied(text: string, encoding: 'latin1' | 'utf16le'): string {
+  if (text.length * 2 > scratch.length) return Buffer.from(text, encoding).toString(encoding)
+  return scratch.toString(encoding, 0, scratch.write(text, encoding))
+}
+
+/**
+ * What is combined by key: keys in the order in which they came, equal by value, and a value for each in a list of its
+ * own, so that a key that is known costs one look-up and no object.
+ */
+export class Combined<K, C> {
+  readonly keys: K[] = []
+  /** Value i belongs to key i. */
+  readonly values: C[] = []
+  readonly #plain = new Map<K, number>()
+  #structured: Map<string, number> | undefined
+
+  /** Where a key lies; one that is new lies behind the last value, and the caller adds its value before the next call. */
+  place(key: K): number {
+    if (!isPlain(key)) return this.#placeStructured(key)
+    const place = this.#plain.get(key)
+    if (place !== undefined) return place
+    if (typeof key === 'symbol' || typeof key === 'function') encodeKey(key)
+    const own = ownKey(key)
+    this.#plain.set(own, this.keys.length)
+    return this.keys.push(own) - 1
+  }
+
+  /** Where a key lies; undefined when it is not there. */
+  find(key: K): number | undefined {
+    return isPlain(key) ? this.#plain.get(key) : this.#structured?.get(encodeKey(key))
+  }
+
+  #placeStructured(key: K): number {
+    this.#structured ??= new Map()
+    const encoded = encodeKey(key)
+    const place = this.#structured.get(encoded)
+    if (place !== undefined) return place
+    this.#structured.set(encoded, this.keys.length)
+    return this.keys.push(key) - 1
+  }
+
+  pairs(): [K, C][] {
+    return this.keys.map((key, i): [K, C] => [key, this.values[i] as C])
+  }
+}
+
 /** A map whose keys are equal by value: `['a', 1]` from two records is one key. Keeps the order in which keys came. */
 export class KeyMap<K, V> {
   readonly #plain = new Map<K, [K, V]>()

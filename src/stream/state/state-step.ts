@@ -1,9 +1,9 @@
 import { setImmediate } from 'node:timers/promises'
-import { decodePairs } from '../rdd/column.ts'
+import { type Column, decodePairs, piecesOf } from '../rdd/column.ts'
 import { checkPair, type Routed, routed } from '../rdd/exchange.ts'
 import type { Partitioner } from '../rdd/partitioner.ts'
 import { type Dataset, indexesOf, type Plan, type Runner, type Stage } from '../rdd/plan.ts'
-import { isThenable, type Push, pushArray, pushIterable, pushPaced, type Signal } from '../rdd/push.ts'
+import { isThenable, type Push, pushPaced, type Settled, type Signal, STOP } from '../rdd/push.ts'
 import type { StatePartition, StateStore } from './state-store.ts'
 
 /** Records or keys worked on before the event loop gets a turn. */
@@ -18,6 +18,12 @@ export async function paced<T>(items: Iterable<T>, act: (item: T) => void): Prom
   }
 }
 
+/**
+ * Pairs that are decoded at a time: V8 keeps longer lists apart from young objects, and what such a list held lives on
+ * with it until the next great collection.
+ */
+const decodedCount = 8192
+
 /** A result that must be there at once. */
 export function refusePromise(result: unknown, operation: string): void {
   if (isThenable(result)) throw new TypeError(`the function given to ${operation} must not be asynchronous`)
@@ -29,13 +35,44 @@ export interface Pairs<K, V> {
   readonly values: V[]
 }
 
-export const noPairs: Pairs<never, never> = { keys: [], values: [] }
+/** The pairs of one partition in order. What came as bytes from another thread becomes pairs a few at a time, as it is read. */
+export class RoutedPairs<K, V> {
+  readonly #runs: (Pairs<K, V> | Column)[] = []
+  #last: Pairs<K, V> | undefined
+
+  add(key: K, value: V): void {
+    if (!this.#last) {
+      this.#last = { keys: [], values: [] }
+      this.#runs.push(this.#last)
+    }
+    this.#last.keys.push(key)
+    this.#last.values.push(value)
+  }
+
+  addColumn(column: Column): void {
+    this.#runs.push(column)
+    this.#last = undefined
+  }
+
+  *lists(): IterableIterator<Pairs<K, V>> {
+    for (const run of this.#runs) {
+      if (!('kind' in run)) yield run
+      else for (const piece of piecesOf(run, decodedCount)) yield decodePairs(piece) as Pairs<K, V>
+    }
+  }
+}
 
 /** Works on pairs one by one, as `paced`. */
-export async function pacedPairs<K, V>({ keys, values }: Pairs<K, V>, act: (key: K, value: V) => void): Promise<void> {
-  for (let i = 0; i < keys.length; i++) {
-    act(keys[i] as K, values[i] as V)
-    if ((i + 1) % turnCount === 0) await setImmediate()
+export async function pacedPairs<K, V>(
+  pairs: RoutedPairs<K, V> | undefined,
+  act: (key: K, value: V) => void,
+): Promise<void> {
+  let count = 0
+  for (const { keys, values } of pairs?.lists() ?? []) {
+    for (let i = 0; i < keys.length; i++) {
+      act(keys[i] as K, values[i] as V)
+      if (++count % turnCount === 0) await setImmediate()
+    }
   }
 }
 
@@ -45,32 +82,25 @@ export async function route<K, V>(
   node: { readonly id: number; readonly partitioner: Partitioner },
   runner: Runner,
   operation: string,
-): Promise<Pairs<K, V>[]> {
+): Promise<RoutedPairs<K, V>[]> {
   const { partitioner } = node
   const to = { at: { node: node.id }, operation }
   const parts: (Routed<[K, V]> | undefined)[] = await runner.runPartitions(indexesOf(input), (index) =>
     routed(input, index, runner, to),
   )
-  const targets: Pairs<K, V>[] = Array.from({ length: partitioner.numPartitions }, () => ({ keys: [], values: [] }))
+  const targets = Array.from({ length: partitioner.numPartitions }, () => new RoutedPairs<K, V>())
   const single = partitioner.numPartitions === 1
   for (let i = 0; i < parts.length; i++) {
     const { items, columns } = parts[i] as Routed<[K, V]>
     // Each part is let go as soon as it is spread.
     parts[i] = undefined
-    for (const [index, column] of columns?.entries() ?? []) {
-      await pacedPairs(decodePairs(column) as Pairs<K, V>, add.bind(undefined, targets[index] as Pairs<K, V>))
-    }
+    for (const [index, column] of columns?.entries() ?? []) targets[index]?.addColumn(column)
     await paced(items ?? [], (item) => {
       checkPair(item, operation)
-      add(targets[single ? 0 : partitioner.getPartition(item[0])] as Pairs<K, V>, item[0], item[1])
+      targets[single ? 0 : partitioner.getPartition(item[0])]?.add(item[0], item[1])
     })
   }
   return targets
-}
-
-function add<K, V>({ keys, values }: Pairs<K, V>, key: K, value: V): void {
-  keys.push(key)
-  values.push(value)
 }
 
 /** Changes the state of one partition and answers what the operator emits for it. */
@@ -185,25 +215,33 @@ export class StatePlan<K, S, R> implements Plan<[K, S]> {
 
 /** Pushes from an iterator in turns, so that millions of keys do not stop the event loop; stops reading when told to. */
 function pushTurning<T>(items: IterableIterator<T>, push: Push<T>): Signal {
-  const taken = takeSome(items)
-  if (taken.length < turnCount) return pushArray(taken, push)
-  const rest = async (): Promise<Awaited<Signal>> => {
-    for (let part = taken; part.length > 0; part = takeSome(items)) {
-      const signal = await pushIterable(part, push)
-      if (signal !== undefined) return signal
-      await setImmediate()
-    }
-    return undefined
-  }
-  return rest()
+  const end = pushSome(items, push)
+  if (end === 'done') return undefined
+  return end === STOP ? STOP : pushRest(items, push, end)
 }
 
-function takeSome<T>(items: IterableIterator<T>): T[] {
-  const taken: T[] = []
-  while (taken.length < turnCount) {
-    const step = items.next()
-    if (step.done) break
-    taken.push(step.value)
+/** How a turn has ended: there is nothing more, the reader has enough, there may be more. */
+type TurnEnd = 'done' | typeof STOP | 'more'
+
+async function pushRest<T>(
+  items: IterableIterator<T>,
+  push: Push<T>,
+  first: Promise<TurnEnd> | 'more',
+): Promise<Settled> {
+  for (let end = await first; ; end = await pushSome(items, push)) {
+    if (end !== 'more') return end === STOP ? STOP : undefined
+    await setImmediate()
   }
-  return taken
+}
+
+function pushSome<T>(items: IterableIterator<T>, push: Push<T>): TurnEnd | Promise<TurnEnd> {
+  for (let count = 0; count < turnCount; count++) {
+    const step = items.next()
+    if (step.done) return 'done'
+    const signal = push(step.value)
+    if (signal === undefined) continue
+    if (signal === STOP) return STOP
+    return signal.then((settled) => settled ?? 'more')
+  }
+  return 'more'
 }

@@ -9,7 +9,7 @@
  * - An older value is dropped only when no reader and no checkpoint can want it (`forget`).
  */
 import { FlumeError } from '../../core/error.ts'
-import { encodeKey } from '../rdd/key.ts'
+import { encodeKey, ownKey } from '../rdd/key.ts'
 import type { Partitioner } from '../rdd/partitioner.ts'
 
 /** What a key held from one version on. `exists` false: it was removed. */
@@ -18,9 +18,14 @@ export interface Held<S> {
   readonly exists: boolean
   readonly touched: number
   readonly version: number
-  /** What it held before. */
-  prior: Held<S> | undefined
+  /** What it held before; nobody looks behind a version that all others are forgotten before. */
+  readonly prior: Held<S> | undefined
 }
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] }
+
+/** The mark of an entry that is listed for the next save. */
+const unsaved = -1
 
 /** One key. `touched` is the batch that last used it. */
 export class Entry<K, S> implements Held<S> {
@@ -29,10 +34,11 @@ export class Entry<K, S> implements Held<S> {
   exists = false
   touched = 0
   version: number
-  prior: Held<S> | undefined = undefined
+  /** Forgotten, it is kept to be written again where most keys change in every batch. */
+  prior: Writable<Held<S>> | undefined = undefined
   /** What has come for the key in the batch that is being worked on; the operator puts it here and takes it away. */
   news: unknown = undefined
-  /** The last save that has listed it. */
+  /** The last save that has listed it, or `unsaved`. */
   mark = 0
 
   constructor(key: K, version: number) {
@@ -55,18 +61,25 @@ export function heldAt<K, S>(entry: Entry<K, S>, version: number): Held<S> | und
   return held?.exists ? held : undefined
 }
 
-function isPlain(key: unknown): boolean {
-  return typeof key !== 'object' || key === null
+/** From one in so many keys that change in a batch on, what they held is written again and not made anew. */
+const spareShare = 4
+
+/** Lets go of what an entry held before `horizon`. */
+function forgetPriors<K, S>(entry: Entry<K, S>, horizon: number, keepsSpare: boolean): void {
+  let held: Writable<Held<S>> = entry
+  while (held.version > horizon) {
+    if (!held.prior) return
+    held = held.prior
+  }
+  if (held === entry && keepsSpare && held.prior) {
+    const spare: Writable<Held<S>> = held.prior
+    spare.state = undefined
+    spare.prior = undefined
+  } else held.prior = undefined
 }
 
-/** Characters from which on V8 makes a part of a string a view on the whole. */
-const viewCharactersMin = 13
-
-/** A key with characters of its own: a word would keep the file or the message alive that it was cut from. */
-function ownKey<K>(key: K): K {
-  if (typeof key !== 'string' || key.length < viewCharactersMin) return key
-  const narrow = Buffer.from(key, 'latin1').toString('latin1')
-  return (narrow === key ? narrow : Buffer.from(key, 'utf16le').toString('utf16le')) as K
+function isPlain(key: unknown): boolean {
+  return typeof key !== 'object' || key === null
 }
 
 /** The keys of one partition. Written only between the store's `begin` and `commit`. */
@@ -136,8 +149,12 @@ export class StatePartition<K, S> {
     if (entry instanceof TimedEntry) this.#takeOut(entry)
   }
 
-  /** Every entry, those of removed keys that are not forgotten yet among them; entries added meanwhile are seen. */
-  *entries(): IterableIterator<Entry<K, S>> {
+  /** Every entry, those of removed keys that are not forgotten yet among them; entries added meanwhile may be seen. */
+  entries(): IterableIterator<Entry<K, S>> {
+    return this.#structured.size === 0 ? this.#plain.values() : this.#everyEntry()
+  }
+
+  *#everyEntry(): IterableIterator<Entry<K, S>> {
     yield* this.#plain.values()
     yield* this.#structured.values()
   }
@@ -165,7 +182,7 @@ export class StatePartition<K, S> {
     entry.exists = prior.exists
     entry.touched = prior.touched
     entry.version = prior.version
-    entry.prior = prior.prior
+    entry.prior = prior.prior as Writable<Held<S>> | undefined
     // Its place in the line of idle keys is wrong until it is touched again: the batch that failed is run again first.
     if (entry instanceof TimedEntry) {
       if (entry.exists) this.#moveToEnd(entry)
@@ -196,12 +213,20 @@ export class StatePartition<K, S> {
   #change(entry: Entry<K, S>): void {
     const { writing } = this.#store
     if (entry.version === writing) return
-    entry.prior = {
-      state: entry.state,
-      exists: entry.exists,
-      touched: entry.touched,
-      version: entry.version,
-      prior: entry.prior,
+    const { prior } = entry
+    if (prior && entry.version <= this.#store.horizon) {
+      prior.state = entry.state
+      prior.exists = entry.exists
+      prior.touched = entry.touched
+      prior.version = entry.version
+    } else {
+      entry.prior = {
+        state: entry.state,
+        exists: entry.exists,
+        touched: entry.touched,
+        version: entry.version,
+        prior,
+      }
     }
     entry.version = writing
     this.#store.noteChange(this.#index, entry)
@@ -234,8 +259,11 @@ export class StateStore<K, S> {
   readonly partitioner: Partitioner
   readonly partitions: readonly StatePartition<K, S>[]
   readonly keepsIdleLine: boolean
-  /** What each version changed, oldest first; kept until it is forgotten and, with checkpoints, saved. */
+  /** What each version changed, oldest first; kept until it is forgotten. */
   readonly #changes = new Map<number, Entry<K, S>[][]>()
+  /** What versions that are forgotten have changed since the last save: each entry once, however many versions there were. */
+  #unsaved: Entry<K, S>[] = []
+  #isSaving = false
   readonly #keepsChanges: boolean
   #writing: number | undefined
   /** What the version being written has changed, one list per partition. */
@@ -268,6 +296,11 @@ export class StateStore<K, S> {
     return this.#version
   }
 
+  /** The oldest version that somebody may still ask for. */
+  get horizon(): number {
+    return this.#horizon
+  }
+
   get savedVersion(): number {
     return this.#savedVersion
   }
@@ -282,19 +315,23 @@ export class StateStore<K, S> {
     return this.#writing
   }
 
-  /** Keys that existed at `version`: what later versions changed is taken back. */
+  /** Keys that existed at `version`, which must not be forgotten: what later versions changed is taken back. */
   liveCountAt(version: number): number {
     let count = this.liveCount
-    const later = new Set<Entry<K, S>>()
-    for (const [changedAt, lists] of this.#changes) {
-      if (changedAt <= version) continue
-      for (const entries of lists) for (const entry of entries) later.add(entry)
+    const takeBack = (changedAt: number, lists: readonly Entry<K, S>[][]): void => {
+      for (const entries of lists) {
+        for (const entry of entries) {
+          // Of several later changes the first counts.
+          let first: Held<S> = entry
+          while (first.prior && first.prior.version > version) first = first.prior
+          if (first.version !== changedAt) continue
+          const existed = first.prior?.exists ?? false
+          if (existed !== entry.exists) count += existed ? 1 : -1
+        }
+      }
     }
-    for (const lists of this.#open) for (const entry of lists) later.add(entry)
-    for (const entry of later) {
-      const existed = heldAt(entry, version) !== undefined
-      if (existed !== entry.exists) count += existed ? 1 : -1
-    }
+    for (const [changedAt, lists] of this.#changes) if (changedAt > version) takeBack(changedAt, lists)
+    if (this.#writing !== undefined) takeBack(this.#writing, this.#open)
     return count
   }
 
@@ -343,27 +380,36 @@ export class StateStore<K, S> {
     }
   }
 
-  /** The entries changed after the last save, up to and with `version`; each once, and with `mark` as their mark. */
+  /**
+   * The entries changed after the last save, up to and with `version`, which must not be forgotten; each once, and with
+   * `mark` as their mark.
+   */
   changedSince(version: number): { readonly entries: readonly Entry<K, S>[]; readonly mark: number } {
     const mark = ++this.#mark
     const changed: Entry<K, S>[] = []
-    for (const [changedAt, lists] of this.#changes) {
-      if (changedAt > version || changedAt <= this.#savedVersion) continue
-      for (const entries of lists) {
-        for (const entry of entries) {
-          if (entry.mark === mark) continue
-          entry.mark = mark
-          changed.push(entry)
-        }
+    const list = (entries: readonly Entry<K, S>[]): void => {
+      for (const entry of entries) {
+        if (entry.mark === mark) continue
+        entry.mark = mark
+        changed.push(entry)
       }
     }
+    list(this.#unsaved)
+    for (const [changedAt, lists] of this.#changes) {
+      if (changedAt <= version && changedAt > this.#savedVersion) for (const entries of lists) list(entries)
+    }
+    // The save before has failed, and what was listed since is there a second time.
+    if (this.#isSaving) this.#unsaved = [...changed]
+    this.#isSaving = true
     return { entries: changed, mark }
   }
 
   /** What is up to `version` is on disk. */
   saved(version: number): void {
     this.#savedVersion = Math.max(this.#savedVersion, version)
-    this.#dropChanges()
+    this.#isSaving = false
+    // What was forgotten beyond it meanwhile is listed still, if with more than there need be.
+    if (this.#horizon <= version) this.#unsaved = []
   }
 
   /** Nobody will ask for versions before `version` any more. */
@@ -372,23 +418,26 @@ export class StateStore<K, S> {
     if (horizon <= this.#horizon) return
     for (const [changedAt, lists] of this.#changes) {
       if (changedAt > horizon) break
-      if (changedAt <= this.#horizon) continue
+      this.#changes.delete(changedAt)
+      const isUnsaved = this.#keepsChanges && changedAt > this.#savedVersion
       for (const [index, entries] of lists.entries()) {
+        const partition = this.partitions[index] as StatePartition<K, S>
+        const keepsSpares = entries.length * spareShare >= partition.liveCount
         for (const entry of entries) {
-          let held: Held<S> | undefined = entry
-          while (held && held.version > horizon) held = held.prior
-          if (held) held.prior = undefined
-          if (!entry.exists && entry.version <= horizon) this.partitions[index]?.drop(entry)
+          forgetPriors(entry, horizon, keepsSpares)
+          if (!entry.exists && entry.version <= horizon) partition.drop(entry)
+          if (isUnsaved) this.#list(entry)
         }
       }
     }
     this.#horizon = horizon
-    this.#dropChanges()
   }
 
-  #dropChanges(): void {
-    const limit = this.#keepsChanges ? Math.min(this.#horizon, this.#savedVersion) : this.#horizon
-    for (const changedAt of this.#changes.keys()) if (changedAt <= limit) this.#changes.delete(changedAt)
+  /** For the next save. */
+  #list(entry: Entry<K, S>): void {
+    if (entry.mark === unsaved) return
+    entry.mark = unsaved
+    this.#unsaved.push(entry)
   }
 
   /** Takes in a saved key; only before the first batch. */
@@ -410,8 +459,7 @@ export class StateStore<K, S> {
 
   /** What was loaded counts as changed again, for a save that must hold all of it. */
   resave(): void {
-    const all = this.partitions.map((partition) => [...partition.entries()])
-    this.#changes.set(this.#version, all)
+    for (const partition of this.partitions) for (const entry of partition.entries()) this.#list(entry)
     this.#savedVersion = -1
   }
 

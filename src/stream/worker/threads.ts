@@ -25,7 +25,7 @@ const deathsMax = 4
 /** Threads that may die in a row without having had a task. */
 const idleDeathsMax = 3
 /** Room for young objects in MiB: tasks make many, which live for one record. */
-const youngMebibytes = 96
+const youngMebibytes = 24
 
 export interface ThreadsOptions {
   readonly count: number

@@ -11,6 +11,7 @@ import {
   decodePairs,
   decodeRecords,
   encodeRecords,
+  piecesOf,
 } from '../../../src/stream/rdd/column.ts'
 import { FlumeEvents, type SparkFlumeEvent } from '../../../src/stream/receiver/flume-event.ts'
 import { fc } from '../../support/properties.ts'
@@ -125,6 +126,31 @@ describe('records come back from a column as they were', () => {
     const small = encodeRecords(numbers.slice(0, 10))
     assert.ok(small.kind === 'numbers' && small.values.buffer instanceof ArrayBuffer)
   })
+})
+
+test('the pieces of a column are its records in order, and none is too long', () => {
+  const text = fc.string({ unit: 'binary' })
+  const items: fc.Arbitrary<unknown[]> = fc.oneof(
+    fc.array(text),
+    fc.array(fc.double()),
+    fc.array(fc.constant(1)),
+    fc.array(fc.tuple(text, fc.integer())),
+    fc.array(fc.tuple(fc.tuple(fc.integer(), text), fc.constant(null))),
+    fc.array(fc.constantFrom({ a: 1 }, [1, 2, 3])),
+  )
+  fc.assert(
+    fc.property(items, fc.integer({ min: 1, max: 5 }), (records, countMax) => {
+      const column = sent(records)
+      const pieces = [...piecesOf(column, countMax)]
+      assert.deepEqual(
+        pieces.flatMap((piece) => decodeList(piece)),
+        records,
+      )
+      const isAny = (each: Column): boolean =>
+        each.kind === 'any' || (each.kind === 'pairs' && (isAny(each.keys) || isAny(each.values)))
+      if (!isAny(column)) for (const piece of pieces) assert.ok(countOf(piece) <= countMax)
+    }),
+  )
 })
 
 describe('what would come back as something else is refused', () => {
