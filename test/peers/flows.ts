@@ -127,10 +127,10 @@ export async function runFlows(
 }
 
 /**
- * What makes the names of a flow's channels its own. Flume takes a source's channels in the order of a hash of their names,
- * where here it is that of the list: with this behind them it is the same.
+ * What makes the names of a flow's channels, or a group's sinks, its own. Flume takes them in the order of a hash of their
+ * names, where here it is that of the list: with this behind them it is the same.
  */
-function tagOf(names: readonly string[], flow: number): string {
+export function tagOf(names: readonly string[], flow: number): string {
   for (let more = 0; ; more++) {
     const tag = `${flow}x${more}`
     const buckets = names.map((name) => bucketOf(`${name}${tag}`))
