@@ -9,8 +9,10 @@ import { bytes, type Options, parsed, port, prefix, text } from '../../spec/opti
 import { type ServerTlsValues, serverTlsOptions } from '../../spec/tls-options.ts'
 import { defineSource, EventBatch, type Source, type SourceContext } from '../contract.ts'
 
-type HandlerName = 'JSONHandler' | 'BLOBHandler' | 'JSONLinesHandler'
-const handlerNames: readonly HandlerName[] = ['JSONHandler', 'BLOBHandler', 'JSONLinesHandler']
+const handlerNames = ['JSONHandler', 'BLOBHandler', 'JSONLinesHandler'] as const
+/** Of the morphline module, whose class name is all but that of the other. */
+const morphlineBlob = 'org.apache.flume.sink.solr.morphline.BlobHandler'
+type HandlerName = (typeof handlerNames)[number] | typeof morphlineBlob
 
 const jettyDoc = "A setting of Jetty's, which is not here: without effect."
 const options = {
@@ -21,16 +23,17 @@ const options = {
     `one of ${handlerNames.join(', ')}`,
     {
       default: 'org.apache.flume.source.http.JSONHandler',
-      doc: 'What a request is: JSONHandler, a list of events; BLOBHandler, one event whose headers are the parameters; JSONLinesHandler (not in Flume), each line the body of an event, as Vector and Fluent Bit send them.',
+      doc: 'What a request is: JSONHandler, a list of events; BLOBHandler (or that of the morphline module by its class name), one event whose headers are the parameters; JSONLinesHandler (not in Flume), each line the body of an event, as Vector and Fluent Bit send them.',
     },
     (name) => {
+      if (name.trim() === morphlineBlob) return { value: morphlineBlob }
       const bare = name.trim().replace(/^org\.apache\.flume\.source\.http\./, '')
       const value = handlerNames.find((known) => known.toLowerCase() === bare.toLowerCase())
       return value ? { value } : { problem: `is none of ${handlerNames.join(', ')}` }
     },
   ),
   'handler.': prefix({
-    doc: "BLOBHandler: mandatoryParameters, the parameters that must be there, with commas. JSONLinesHandler: headers, the request's headers that become headers of its events, with commas.",
+    doc: "BLOBHandler: mandatoryParameters, the parameters that must be there, with commas, and maxBlobLength, the longest body. JSONLinesHandler: headers, the request's headers that become headers of its events, with commas.",
   }),
   maxRequestBytes: bytes({
     default: 64 * 1024 * 1024,
@@ -92,6 +95,9 @@ export const http = defineSource({
           message: 'has no effect: there is no Jetty here',
         })),
     ),
+    ...(/^[1-9]\d{0,14}$/.test(options['handler.'].maxBlobLength ?? '1')
+      ? []
+      : [{ option: 'handler.maxBlobLength', message: 'is no number of bytes' }]),
     ...listed(options['handler.'].headers)
       .filter((name) => !headerName.test(name))
       .map((name) => ({ option: 'handler.headers', message: `names "${name}", which cannot be a header's name` })),
@@ -152,7 +158,7 @@ class HttpSource implements Source {
       port,
       clock,
       log,
-      bodyBytesMax: maxRequestBytes,
+      bodyBytesMax: Math.min(maxRequestBytes, Number(this.#options['handler.'].maxBlobLength ?? maxRequestBytes)),
       headers: this.#headers,
       // Jetty hands bodies on as they came; whoever sends lines packs them as a matter of course.
       unpacks: this.#options.handler === 'JSONLinesHandler',
@@ -195,6 +201,7 @@ class HttpSource implements Source {
       case 'JSONHandler':
         return fromJson(request)
       case 'BLOBHandler':
+      case morphlineBlob:
         return this.#fromBlob(request)
       case 'JSONLinesHandler':
         return this.#fromLines(request)
@@ -239,9 +246,11 @@ class HttpSource implements Source {
     const parameters = new URLSearchParams(query < 0 ? '' : url.slice(query + 1))
     const isForm = /^application\/x-www-form-urlencoded\b/i.test(contentType)
     const all = isForm ? [...parameters, ...new URLSearchParams(body.toString())] : [...parameters]
+    const isMorphline = this.#options.handler === morphlineBlob
     const headers = new Map<string, string>()
     for (const [name, value] of all) if (!headers.has(name)) headers.set(name, value)
-    const missing = this.#mandatory.find((name) => !headers.has(name))
+    if (isMorphline && contentType !== '' && !headers.has('Content-Type')) headers.set('Content-Type', contentType)
+    const missing = isMorphline ? undefined : this.#mandatory.find((name) => !headers.has(name))
     if (missing !== undefined) throw new BadRequest(500, `the parameter ${missing} is missing`) // S-115
     return new EventBatch(body, Uint32Array.of(0), Uint32Array.of(body.length), headers)
   }

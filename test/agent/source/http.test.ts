@@ -317,6 +317,28 @@ describe('http source', () => {
     )
   })
 
+  it('the BlobHandler of the morphline module tells the type of the body, too; maxBlobLength refuses what it would cut (S-115)', async () => {
+    const context = new FakeSourceContext()
+    const handler = 'org.apache.flume.sink.solr.morphline.BlobHandler'
+    const values = {
+      ...readOptions(http, { bind: '127.0.0.1', port: '0', handler }),
+      'handler.': { maxBlobLength: '5' },
+    }
+    const ended = (await http.create(values as never, context)).run()
+    const port = Number((await context.whenReady).split(':')[1])
+    assert.equal((await send(port, { path: '/?id=1', type: 'text/csv', body: '12345' })).status, 200)
+    assert.equal((await send(port, { path: '/?id=1', body: '123456' })).status, 413)
+    assert.deepEqual(context.events, [{ headers: { id: '1', 'Content-Type': 'text/csv' }, body: '12345' }])
+    context.stop()
+    await ended
+    assert.deepEqual(
+      http
+        .check?.({ ...values, 'handler.': { maxBlobLength: 'much' } } as never, noSettings)
+        .map(({ option }) => option),
+      ['handler.maxBlobLength'],
+    )
+  })
+
   it('a body above maxRequestBytes is answered 413, announced or not, and the connection ends', () =>
     serving({ maxRequestBytes: '100' }, async ({ port, context }) => {
       const announced = await RawClient.connect(port)
