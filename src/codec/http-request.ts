@@ -23,6 +23,8 @@ export interface HttpHead {
   readonly isOld: boolean
   /** The sender waits for a word before it sends the body. */
   readonly expectsContinue: boolean
+  /** Those that were asked for, by their names in lower case; several of one name with commas between. */
+  readonly headers: ReadonlyMap<string, string>
 }
 
 /** A request that cannot be taken; the status says why. */
@@ -56,8 +58,10 @@ export function findHeadEnd(bytes: Buffer, from = 0): number | undefined {
   return found < 0 ? undefined : found + headEnd.length
 }
 
-/** Reads a head without its empty line. Throws HttpError. */
-export function parseHead(text: string): HttpHead {
+const noNames: ReadonlySet<string> = new Set()
+
+/** Reads a head without its empty line, and keeps the headers of these names, in lower case. Throws HttpError. */
+export function parseHead(text: string, kept = noNames): HttpHead {
   const lines = text.split('\r\n')
   const [, method, url, minor] = requestLine.exec(lines[0] as string) ?? []
   if (method === undefined || url === undefined) throw new HttpError(400, 'the first line is no request')
@@ -67,10 +71,18 @@ export function parseHead(text: string): HttpHead {
   let connection = ''
   let expectsContinue = false
   let hosts = 0
+  const headers = new Map<string, string>()
   for (let i = 1; i < lines.length; i++) {
     const [, name, value = ''] = headerLine.exec(lines[i] as string) ?? []
     if (name === undefined) throw new HttpError(400, 'a header is none')
-    switch (name.toLowerCase()) {
+    const lower = name.toLowerCase()
+    if (kept.has(lower)) {
+      const before = headers.get(lower)
+      // Senders mean UTF-8 by now; what is none is shown as such.
+      const meant = Buffer.from(value, 'latin1').toString()
+      headers.set(lower, before === undefined ? meant : `${before}, ${meant}`)
+    }
+    switch (lower) {
       case 'content-length':
         if (!/^\d{1,15}$/.test(value) || contentLength !== undefined)
           throw new HttpError(400, 'the length makes no sense')
@@ -108,6 +120,7 @@ export function parseHead(text: string): HttpHead {
     keepsAlive: isOld ? options.includes('keep-alive') : !options.includes('close'),
     isOld,
     expectsContinue: expectsContinue && !isOld,
+    headers,
   }
 }
 

@@ -38,23 +38,37 @@ export async function deliverHoldingBack(batch: EventBatch, options: HoldBackOpt
   }
 }
 
+/** Events that are looked at together once one was refused: each refusal costs a look at what is left of them. */
+const piecesAfterRefusal = 256
+const saidEveryMs = 1000
+
 /**
  * Tries every event once, for senders that cannot be held back: what is refused is dropped, counted by `deliverEach` and
- * said once a time. Answers how many were dropped.
+ * said, once a second while it goes on. Answers how many were dropped.
  */
 export async function deliverOrDrop(
   batch: EventBatch,
-  { log, signal, deliverEach }: Pick<HoldBackOptions, 'log' | 'signal' | 'deliverEach'>,
+  { clock, log, signal, deliverEach }: HoldBackOptions,
 ): Promise<number> {
   let dropped = 0
+  let said = 0
+  let saidAtMs = clock.monotonic()
   let reason: Error | undefined
-  for (let rest = batch; rest.count > 0 && !(reason && signal.aborted); ) {
-    const { accepted, error } = await deliverEach(rest)
-    if (!error) break
+  const say = (): void => {
+    if (dropped > said) log.warn(`${dropped} of ${batch.count} events are dropped: ${reason?.message}`)
+    said = dropped
+    saidAtMs = clock.monotonic()
+  }
+  for (let from = 0; from < batch.count && !(reason && signal.aborted); ) {
+    const piece = batch.slice(from, reason ? from + piecesAfterRefusal : batch.count)
+    const { accepted, error } = await deliverEach(piece)
+    from += accepted
+    if (!error) continue
+    from++
     dropped++
     reason = error
-    rest = rest.slice(accepted + 1)
+    if (clock.monotonic() - saidAtMs >= saidEveryMs) say()
   }
-  if (reason) log.warn(`${dropped} of ${batch.count} events are dropped: ${reason.message}`)
+  say()
   return dropped
 }

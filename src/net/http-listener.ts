@@ -1,4 +1,5 @@
 import { STATUS_CODES } from 'node:http'
+import { createUnzip } from 'node:zlib'
 import { ChunkedBody, findHeadEnd, HttpError, type HttpHead, headBytesMax, parseHead } from '../codec/http-request.ts'
 import type { Clock, Timer } from '../core/clock.ts'
 import { explain } from '../core/error.ts'
@@ -13,6 +14,8 @@ export interface HttpRequest {
   /** Path and query. */
   readonly url: string
   readonly contentType: string
+  /** Those of `headers`, by their names in lower case. */
+  readonly headers: ReadonlyMap<string, string>
   /** Given away: whoever answers may change it. */
   readonly body: Buffer
 }
@@ -31,6 +34,10 @@ export interface HttpListenerOptions {
   readonly log: Logger
   /** A larger body is answered 413, and the connection closed. */
   readonly bodyBytesMax: number
+  /** Names of headers that requests are handed on with, in any case. */
+  readonly headers?: readonly string[] | undefined
+  /** Unpacks bodies whose Content-Encoding is gzip or deflate, and refuses others; without it nobody looks. */
+  readonly unpacks?: boolean
   /** Speaks HTTPS. */
   readonly tls?: ServerTls | undefined
   /** Answers before the body is read, where the method says it all. */
@@ -44,12 +51,14 @@ const requestMs = 60_000
 const idleMs = 30_000
 /** Bodies of all requests together; beyond it the answer is 503. */
 const allBodiesBytesMin = 256 * 1024 * 1024
+const contentEncoding = 'content-encoding'
 const continueLine = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n')
 
 /** Takes whole requests over HTTP/1.1, one after the other on each connection; every part of them is bounded. */
 export class HttpListener {
   readonly #options: HttpListenerOptions
   readonly #allBodiesBytesMax: number
+  readonly #kept: ReadonlySet<string>
   #listener: TcpListener | undefined
   /** Bytes of all requests that are being read or answered. */
   #bodiesBytes = 0
@@ -59,6 +68,7 @@ export class HttpListener {
 
   private constructor(options: HttpListenerOptions) {
     this.#options = options
+    this.#kept = new Set([...(options.headers ?? []).map((name) => name.toLowerCase()), contentEncoding])
     this.#allBodiesBytesMax = Math.max(allBodiesBytesMin, 2 * options.bodyBytesMax)
   }
 
@@ -118,16 +128,17 @@ export class HttpListener {
     if ((head.contentLength ?? 0) > bodyBytesMax) throw tooLarge(bodyBytesMax)
     if (head.expectsContinue) wire.write(continueLine)
     deadline.set(requestMs)
-    const body =
+    const sent =
       head.contentLength === undefined
         ? await this.#chunked(wire, deadline, charged)
         : await this.#whole(wire, deadline, head.contentLength, charged)
-    if (!body) return false
+    if (!sent) return false
     deadline.clear()
-    const { method, url, contentType } = head
+    const { method, url, contentType, headers } = head
+    const body = this.#options.unpacks ? await this.#unpacked(sent, headers.get(contentEncoding), charged) : sent
     let answer: HttpAnswer
     try {
-      answer = await this.#options.answer({ method, url, contentType, body })
+      answer = await this.#options.answer({ method, url, contentType, headers, body })
     } catch (error) {
       this.#options.log.error(`a request failed: ${explain(error)}`)
       answer = { status: 500 }
@@ -157,7 +168,7 @@ export class HttpListener {
       end = findHeadEnd(bytes, before)
     }
     if (end < bytes.length) wire.unread(bytes.subarray(end))
-    return parseHead(bytes.toString('latin1', 0, end - 4))
+    return parseHead(bytes.toString('latin1', 0, end - 4), this.#kept)
   }
 
   /** A body of known length: a range of one chunk where it came in one. */
@@ -191,6 +202,29 @@ export class HttpListener {
       if (rest.length > 0) wire.unread(rest)
     }
     return body.take()
+  }
+
+  /** What a packed body holds: never more than a body may have, however small it is packed. */
+  async #unpacked(body: Buffer, encoding = 'identity', charged: { bytes: number }): Promise<Buffer> {
+    if (encoding.toLowerCase() === 'identity' || body.length === 0) return body
+    if (!/^(x-gzip|gzip|deflate)$/i.test(encoding))
+      throw new HttpError(415, 'bodies may be packed with gzip or deflate')
+    const { bodyBytesMax } = this.#options
+    const unpacking = createUnzip()
+    unpacking.end(body)
+    const parts: Buffer[] = []
+    let bytes = 0
+    try {
+      for await (const part of unpacking as AsyncIterable<Buffer>) {
+        bytes += part.length
+        if (bytes > bodyBytesMax) throw tooLarge(bodyBytesMax)
+        this.#charge(part.length, charged)
+        parts.push(part)
+      }
+    } catch (error) {
+      throw error instanceof HttpError ? error : new HttpError(400, 'the body is not packed as it says')
+    }
+    return Buffer.concat(parts, bytes)
   }
 
   /** The input has ended in the middle of a request: its time is over, or its sender has gone away. */

@@ -43,9 +43,8 @@ export async function admits(rules: IpFilterRules, address: string, namesOf = sy
   return true
 }
 
-/** `name:localhost` means this machine, whatever its addresses are called. */
+/** `name:localhost` means this machine's own addresses, whatever they are called; of 127.* those that an interface has, as in Flume. */
 function isOwnAddress(address: string): boolean {
-  if (address.startsWith('127.') || address === '::1') return true
   return Object.values(networkInterfaces()).some((list) => list?.some((own) => own.address === address))
 }
 

@@ -18,13 +18,18 @@ export interface UdpListenerOptions {
   readonly port: number
   readonly clock: Clock
   readonly log: Logger
+  /** Most that waits while a call of `take` is under way, in bytes and in datagrams. */
+  readonly waitingBytesMax?: number
+  readonly waitingCountMax?: number
+  /** Called for each datagram that is dropped because too many wait. */
+  onDrop?(): void
   /** Takes what has come since the last call, one call at a time. A throw is logged. */
   take(datagrams: readonly Datagram[]): Promise<void>
 }
 
-/** Most that waits while a call of `take` is under way: nobody can hold a sender back, so what comes beyond is dropped. */
-const waitingBytesMax = 16 * 1024 * 1024
-const waitingCountMax = 50_000
+/** Nobody can hold a sender back: what comes beyond these is dropped. */
+const waitingBytesMaxDefault = 16 * 1024 * 1024
+const waitingCountMaxDefault = 50_000
 /** What the system may keep for us while we are busy. */
 const receiveBufferBytes = 4 * 1024 * 1024
 const logEveryMs = 1000
@@ -79,6 +84,7 @@ export class UdpListener {
   }
 
   #receive(datagram: Datagram): void {
+    const { waitingBytesMax = waitingBytesMaxDefault, waitingCountMax = waitingCountMaxDefault } = this.#options
     if (this.#waiting.length >= waitingCountMax || this.#waitingBytes + datagram.bytes.length > waitingBytesMax) {
       this.#drop()
       return
@@ -90,6 +96,7 @@ export class UdpListener {
 
   #drop(): void {
     this.#dropped++
+    this.#options.onDrop?.()
     const nowMs = this.#options.clock.monotonic()
     if (nowMs - this.#saidAtMs < logEveryMs) return
     this.#saidAtMs = nowMs

@@ -16,11 +16,17 @@ describe('the head of a request', () => {
       keepsAlive: true,
       isOld: false,
       expectsContinue: false,
+      headers: new Map(),
     })
     assert.equal(head().contentLength, 0)
     assert.equal(head('Transfer-Encoding: Chunked').contentLength, undefined)
     assert.equal(head('Connection: foo, Close').keepsAlive, false)
     assert.equal(head('Expect: 100-continue').expectsContinue, true)
+  })
+
+  it('keeps the headers that are asked for, several of one name in one', () => {
+    const text = 'POST / HTTP/1.1\r\nHost: x\r\nX-Tag: a\r\nX-Other: b\r\nx-tag:  gr\xc3\xbcn '
+    assert.deepEqual([...parseHead(text, new Set(['x-tag', 'x-none'])).headers], [['x-tag', 'a, grün']])
   })
 
   it('of HTTP/1.0 keeps the connection only when asked to, and needs no Host', () => {

@@ -16,6 +16,7 @@ const cases = [
   { rules: 'allow:name:*.example.org,deny:ip:*', address: '10.0.0.7', admitted: true },
   { rules: 'allow:name:*.example.org,deny:ip:*', address: '10.0.0.8', admitted: false },
   { rules: 'allow:name:localhost,deny:ip:*', address: '127.0.0.1', admitted: true },
+  { rules: 'allow:name:localhost,deny:ip:*', address: '127.0.0.2', admitted: false },
   { rules: 'allow:ip:fe80:*,deny:ip:*', address: 'fe80:0:1', admitted: true },
   { rules: ' deny:ip:a*b*c ', address: 'axxbxxbxc', admitted: false },
   { rules: 'deny:ip:a*b*c', address: 'axxbxxb', admitted: true },

@@ -7,6 +7,7 @@ import type { Sink } from '../../src/agent/contract.ts'
 import { fileRoll } from '../../src/agent/sink/file-roll.ts'
 import { systemClock } from '../../src/core/clock.ts'
 import { startFlume } from '../peers/peers.ts'
+import { type Side, startAgent } from '../peers/side-by-side.ts'
 import { bodies } from '../support/batches.ts'
 import { freePort } from '../support/free-port.ts'
 import { readOptions } from '../support/read-options.ts'
@@ -59,6 +60,113 @@ for (const version of ['1.9', '1.11'] as const) {
       const theirs = await contents(join(folder, 'theirs', String(i)))
       assert.ok(theirs.length > 0)
       assert.deepEqual(await contents(join(folder, 'ours', String(i))), theirs)
+    }
+  })
+}
+
+/** What can be said of rolled files whatever the moment at which each begins. */
+interface Rolled {
+  /** Names without their digits, each once. */
+  readonly shapes: readonly string[]
+  /** Whether the numbers are 1, 2, 3 and so on, for each time in a name. */
+  readonly isCounted: boolean
+  /** How many times stand in the names: one, or more. */
+  readonly times: 'one' | 'several'
+  readonly text: string
+  /** Files without a line: nothing came while they were the one that is written. */
+  readonly hasEmpty: boolean
+  /** No file has all the lines. */
+  readonly isSpread: boolean
+}
+
+const rolling: readonly (readonly string[])[] = [
+  ['pathManager.prefix = pre-', 'pathManager.extension = log'],
+  ['pathManager = rolltime', 'pathManager.prefix = at-'],
+]
+
+async function rolled(
+  t: Parameters<typeof tempDir>[0],
+  side: Side,
+  version: '1.9' | '1.11',
+): Promise<readonly Rolled[]> {
+  const folder = await tempDir(t)
+  const port = await freePort()
+  const numbers = rolling.map((_, i) => i)
+  const rows = [
+    'a1.sources = r1',
+    `a1.channels = ${numbers.map((i) => `c${i}`).join(' ')}`,
+    `a1.sinks = ${numbers.map((i) => `k${i}`).join(' ')}`,
+    'a1.sources.r1.type = netcat',
+    'a1.sources.r1.bind = 127.0.0.1',
+    `a1.sources.r1.port = ${port}`,
+    `a1.sources.r1.channels = ${numbers.map((i) => `c${i}`).join(' ')}`,
+  ]
+  for (const [i, options] of rolling.entries()) {
+    const sink = `a1.sinks.k${i}`
+    rows.push(`a1.channels.c${i}.type = memory`, `${sink}.type = file_roll`, `${sink}.channel = c${i}`)
+    rows.push(`${sink}.sink.directory = ${folder}/${i}`, `${sink}.sink.batchSize = 1`, `${sink}.sink.rollInterval = 1`)
+    for (const option of options) rows.push(`${sink}.sink.${option}`)
+    await mkdir(join(folder, String(i)))
+  }
+  {
+    await using _ = await startAgent(side, version, rows.join('\n'), folder)
+    const lines = async (i: number): Promise<number> =>
+      (await filesOf(join(folder, String(i))))
+        .map(({ text }) => text)
+        .join('')
+        .split('\n').length - 1
+    for (let line = 1; line <= 4; line++) {
+      const socket = connect(port, '127.0.0.1')
+      socket.end(`line ${line}\n`)
+      for await (const _ of socket);
+      // The next one comes when this one is written and its file's second is over.
+      for (const i of numbers) while ((await lines(i)) < line) await systemClock.sleep(25)
+      await systemClock.sleep(1100)
+    }
+    const hasEmpty = async (i: number): Promise<boolean> =>
+      (await filesOf(join(folder, String(i)))).slice(0, -1).some(({ text }) => text === '')
+    for (const i of numbers) for (let left = 400; left > 0 && !(await hasEmpty(i)); left--) await systemClock.sleep(50)
+  }
+  return Promise.all(
+    numbers.map(async (i) => {
+      const files = await filesOf(join(folder, String(i)))
+      const next = new Map<string, number>()
+      const isCounted = files.every(({ time, number }) => {
+        const expected = next.get(time) ?? 1
+        next.set(time, number + 1)
+        return number === expected
+      })
+      return {
+        shapes: [...new Set(files.map(({ shape }) => shape))],
+        isCounted,
+        times: next.size === 1 ? ('one' as const) : ('several' as const),
+        text: files.map(({ text }) => text).join(''),
+        hasEmpty: files.some(({ text }) => text === ''),
+        isSpread: files.filter(({ text }) => text !== '').length > 2,
+      }
+    }),
+  )
+}
+
+/** In the order in which they were begun. */
+async function filesOf(folder: string) {
+  const files = await Promise.all(
+    (await readdir(folder)).map(async (name) => {
+      const [, time = '', number = ''] = /(\d{13,14})-(\d+)/.exec(name) ?? []
+      const shape = name.replace(/\d{13,14}-\d+/, `<${time.length}>-<n>`)
+      return { shape, time, number: Number(number), text: await readFile(join(folder, name), 'utf8') }
+    }),
+  )
+  return files.sort((a, b) => (a.time === b.time ? a.number - b.number : a.time < b.time ? -1 : 1))
+}
+
+for (const version of ['1.9', '1.11'] as const) {
+  test(`files roll, also empty ones, under the names of Flume ${version} (N-04, N-05)`, async (t) => {
+    const theirs = await rolled(t, 'theirs', version)
+    const ours = await rolled(t, 'ours', version)
+    assert.deepEqual(ours, theirs)
+    for (const { text, hasEmpty, isSpread, isCounted } of ours) {
+      assert.deepEqual([text, hasEmpty, isSpread, isCounted], ['line 1\nline 2\nline 3\nline 4\n', true, true, true])
     }
   })
 }

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { systemClock } from '../../src/core/clock.ts'
-import { type Stand, sideBySide } from '../peers/side-by-side.ts'
+import { type Stand, sideBySide, startAgent } from '../peers/side-by-side.ts'
+import { valuesOf } from '../support/avro-container.ts'
 import { freePort } from '../support/free-port.ts'
 import { RunningProcess } from '../support/running-process.ts'
+import { tempDir } from '../support/temp-dir.ts'
 
 const missing = ['rsyslogd', 'logger'].filter((name) => spawnSync('which', [name]).status !== 0)
 if (missing.length > 0) console.log(`SKIPPED: real syslog senders are not there: ${missing.join(', ')}`)
@@ -17,7 +19,11 @@ const udpBoundMs = 4000
 const messages = ['hello', 'grün € 🚰', 'with  two blanks and a [bracket]: colon', 'x'.repeat(500)]
 
 /** Runs rsyslog with a configuration of its own; it forwards what `logger` sends it to the agent. */
-async function relay({ port, folder, written }: Stand, forward: readonly string[]): Promise<void> {
+async function relay(
+  { port, folder, written }: Stand,
+  forward: readonly string[],
+  templates: readonly string[] = [],
+): Promise<void> {
   const own = await freePort()
   const work = join(folder, 'rsyslog')
   await mkdir(work)
@@ -27,6 +33,7 @@ async function relay({ port, folder, written }: Stand, forward: readonly string[
     [
       `global(workDirectory="${work}" localHostname="relay" parser.escapeControlCharactersOnReceive="off")`,
       'module(load="imtcp")',
+      ...templates,
       `input(type="imtcp" port="${own}" address="127.0.0.1")`,
       `action(type="omfwd" target="127.0.0.1" port="${port}" ${forward.join(' ')} action.resumeRetryCount="-1" action.resumeInterval="1")`,
       '',
@@ -63,6 +70,77 @@ const formats: readonly (readonly [name: string, forward: readonly string[]])[] 
   ['RFC 3164', ['template="RSYSLOG_TraditionalForwardFormat"']],
   ['RFC 5424', ['template="RSYSLOG_SyslogProtocol23Format"']],
 ]
+const octetCounted = 'TCP_Framing="octet-counted"'
+
+// Flume knows no counts of octets: what it makes of the same messages without them is what is expected here.
+for (const type of ['syslogtcp', 'multiport_syslogtcp']) {
+  for (const [name, forward] of formats) {
+    test(`${type}: what real rsyslog forwards as ${name} behind counts of octets gives the events that Flume 1.11 makes without them (RFC 6587)`, {
+      skip,
+    }, async (t) => {
+      const { theirs, ours } = await sideBySide(t, {
+        version: '1.11',
+        source: [`type = ${type}`, 'host = 127.0.0.1', type === 'syslogtcp' ? 'port = PORT' : 'ports = PORT'],
+        feed: (stand) => relay(stand, ['protocol="tcp"', ...forward, ...(stand.side === 'ours' ? [octetCounted] : [])]),
+        lines: messages.length,
+      })
+      assert.deepEqual(withoutTimes(ours), withoutTimes(theirs))
+      for (const message of messages) assert.ok(ours.includes(Buffer.from(message).toString('latin1')), message)
+    })
+  }
+
+  test(`${type}: a message of several lines, counted by real rsyslog, is one event with its lines (RFC 6587)`, {
+    skip,
+  }, async (t) => {
+    const folder = await tempDir(t)
+    const port = await freePort()
+    const properties = [
+      'a1.sources = r1',
+      'a1.channels = c1',
+      'a1.sinks = k1',
+      `a1.sources.r1.type = ${type}`,
+      'a1.sources.r1.host = 127.0.0.1',
+      `a1.sources.r1.${type === 'syslogtcp' ? 'port' : 'ports'} = ${port}`,
+      'a1.sources.r1.channels = c1',
+      'a1.channels.c1.type = memory',
+      'a1.sinks.k1.type = file_roll',
+      'a1.sinks.k1.sink.rollInterval = 0',
+      `a1.sinks.k1.sink.directory = ${folder}/out`,
+      'a1.sinks.k1.sink.serializer = avro_event',
+      'a1.sinks.k1.channel = c1',
+    ]
+    await mkdir(join(folder, 'out'))
+    await using agent = await startAgent('ours', '1.11', properties.join('\n'), folder)
+    const lines = 'first\n second <13>\n\nlast'
+    const written = async (): Promise<Buffer> => {
+      const names = await readdir(join(folder, 'out'))
+      return Buffer.concat(await Promise.all(names.map((name) => readFile(join(folder, 'out', name)))))
+    }
+    const template =
+      '$template lines,"<%pri%>1 %timegenerated:::date-rfc3339% h app - - - first\\n second <13>\\n\\nlast"'
+    await relay(
+      {
+        side: 'ours',
+        port,
+        folder,
+        written: async () => {
+          for (let left = 400; (await written()).indexOf(lines) < 0; left--) {
+            assert.ok(left > 0, `${await written()}\n${agent.stderr.slice(-2000)}`)
+            await systemClock.sleep(50)
+          }
+        },
+      },
+      ['protocol="tcp"', 'template="lines"', octetCounted],
+      [template],
+    )
+    await agent.stop()
+    const { values } = await valuesOf(await written())
+    assert.deepEqual(
+      values.map((value) => Buffer.from((value as { body: Uint8Array }).body).toString()),
+      messages.map(() => `app - - - ${lines}`),
+    )
+  })
+}
 
 for (const [type, protocol] of [
   ['syslogtcp', 'tcp'],

@@ -23,6 +23,8 @@ export type PeerName =
 interface Recipe {
   /** `group:artifact:version`. What stands here wins over what these bring along, as Maven's nearest definition does. */
   readonly artifacts: readonly string[]
+  /** Taken without what they bring along: a part of each is wanted that does not need it. */
+  readonly alone?: readonly string[]
   /** Artifacts of the tree that must stay away from the class path. */
   readonly without?: readonly string[]
   /** ASM 9 under the package name that Spark 2.4 looks for. */
@@ -50,6 +52,13 @@ const recipes: Readonly<Record<PeerName, Recipe>> = {
       'org.codehaus.jackson:jackson-core-asl:1.9.13',
       'org.codehaus.jackson:jackson-mapper-asl:1.9.13',
     ],
+    // The interceptor that makes identifiers, and blobs, are in the one, the other is a source.
+    alone: [
+      `${flume}.flume-ng-sinks:flume-ng-morphline-solr-sink:1.9.0`,
+      `${flume}.flume-ng-sources:flume-scribe-source:1.9.0`,
+    ],
+    // Of a time before Jetty's error pages, which ask it for the status.
+    without: ['servlet-api'],
     programs: ['FileChannelDriver'],
   },
   'flume-1.11': {
@@ -176,7 +185,7 @@ async function installOnce(name: PeerName): Promise<string> {
   try {
     console.error(`peers: installing ${name} with Maven`)
     await mkdir(join(building, 'classes'), { recursive: true })
-    await writeFile(join(building, 'pom.xml'), pom(name, recipe.artifacts))
+    await writeFile(join(building, 'pom.xml'), pom(name, recipe.artifacts, recipe.alone))
     await run(
       'mvn',
       ['-q', '-B', 'dependency:copy-dependencies', '-DoutputDirectory=lib', ...without(recipe)],
@@ -211,10 +220,18 @@ function without({ without = [] }: Recipe): string[] {
   return without.length === 0 ? [] : [`-DexcludeArtifactIds=${without.join(',')}`]
 }
 
-function pom(name: string, artifacts: readonly string[], packaging = 'pom', build = ''): string {
-  const dependencies = artifacts.map((artifact) => {
+function pom(
+  name: string,
+  artifacts: readonly string[],
+  alone: readonly string[] = [],
+  packaging = 'pom',
+  build = '',
+): string {
+  const nothing = '<exclusions><exclusion><groupId>*</groupId><artifactId>*</artifactId></exclusion></exclusions>'
+  const dependencies = [...artifacts, ...alone].map((artifact) => {
     const [group, id, version] = artifact.split(':')
-    return `<dependency><groupId>${group}</groupId><artifactId>${id}</artifactId><version>${version}</version></dependency>`
+    const exclusions = alone.includes(artifact) ? nothing : ''
+    return `<dependency><groupId>${group}</groupId><artifactId>${id}</artifactId><version>${version}</version>${exclusions}</dependency>`
   })
   return [
     '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>',
@@ -234,7 +251,7 @@ async function addAsm6(building: string): Promise<void> {
     `<configuration><relocations>${relocation}</relocations></configuration></execution></executions></plugin></plugins></build>`,
   ].join('')
   const asm = ['org.ow2.asm:asm-tree:9.7', 'org.ow2.asm:asm-commons:9.7']
-  await writeFile(join(folder, 'pom.xml'), pom('asm6', asm, 'jar', build))
+  await writeFile(join(folder, 'pom.xml'), pom('asm6', asm, [], 'jar', build))
   await run('mvn', ['-q', '-B', 'package'], folder)
   await rename(join(folder, 'target', 'asm6-1.jar'), join(building, 'lib', 'asm6.jar'))
 }

@@ -82,11 +82,21 @@ export async function startAgent(
   version: '1.9' | '1.11',
   properties: string,
   folder: string,
+  /** Settings such as `-Dx=y`. */
+  settings: readonly string[] = [],
 ): Promise<RunningProcess> {
-  if (side === 'theirs') return startFlume({ version, properties })
+  if (side === 'theirs') return startFlume({ version, properties, jvm: settings })
   const path = join(folder, 'agent.properties')
   await writeFile(path, properties)
-  const agent = new RunningProcess('flume-ts', process.execPath, [program, 'agent', '-n', 'a1', '-f', path])
+  const agent = new RunningProcess('flume-ts', process.execPath, [
+    program,
+    'agent',
+    '-n',
+    'a1',
+    '-f',
+    path,
+    ...settings,
+  ])
   try {
     await agent.waitFor(/agent \S+ runs/)
   } catch (error) {

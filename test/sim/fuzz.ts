@@ -12,6 +12,8 @@ import { scanFlumeJson } from '../../src/codec/flume-json-scanner.ts'
 import { readAck, readBlockReply, readPacket } from '../../src/codec/hdfs/data-transfer.ts'
 import { RpcFrames, readReply } from '../../src/codec/hdfs/rpc.ts'
 import { readTokenFile, readTokenIdentity, readUrlToken } from '../../src/codec/hdfs/tokens.ts'
+import { parseHead } from '../../src/codec/http-request.ts'
+import { readJsonLines } from '../../src/codec/json-lines.ts'
 import { readAssignment, readSubscription } from '../../src/codec/kafka/membership.ts'
 import { decodeRecords, encodeRecords, headersAt, valueAt } from '../../src/codec/kafka/record-batch.ts'
 import { readKeyStore } from '../../src/codec/keystore/key-store.ts'
@@ -147,6 +149,41 @@ const decoders: Readonly<Record<string, Fuzzed>> = {
       const scanned = scanFlumeJson(Buffer.from(bytes))
       if (scanned) checkRanges(scanned)
       checkRanges(readFlumeJson(bytes.toString()))
+    },
+  },
+  'http-lines': {
+    seeds: [
+      Buffer.from('{"date":1.5,"log":"one"}\n{"log":"zwei grün"}\r\n\n\r\n{"log":"no end"}'),
+      Buffer.from('\n\r\r\n\rx\n'),
+    ],
+    read: (bytes) => {
+      const batch = readJsonLines(bytes)
+      checkRanges(batch)
+      const expected = bytes.toString('latin1').split('\n')
+      const lines = expected.map((line, i) => {
+        // A CR is the line's end only in front of an LF, or of the end.
+        return line.endsWith('\r') && (i < expected.length - 1 || line.length > 0) ? line.slice(0, -1) : line
+      })
+      const read = Array.from({ length: batch.count }, (_, i) => Buffer.from(batch.bodyAt(i)).toString('latin1'))
+      assert.deepEqual(
+        read,
+        lines.filter((line) => line !== ''),
+      )
+    },
+  },
+  'http-head': {
+    seeds: [
+      Buffer.from(
+        'POST /logs?a=b HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nX-Tag: a\r\nx-tag: grün\r\nConnection: close',
+      ),
+      Buffer.from('GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\nContent-Encoding: gzip'),
+    ],
+    read: (bytes) => {
+      const { headers } = parseHead(bytes.toString('latin1'), new Set(['x-tag', 'content-encoding']))
+      for (const [name, value] of headers) {
+        assert.ok(name === 'x-tag' || name === 'content-encoding')
+        assert.doesNotMatch(value, /[\r\n\0]/)
+      }
     },
   },
   'thrift-frames': {

@@ -1,6 +1,7 @@
 import { type Charset, charsetNamed } from '../../codec/charset.ts'
 import { NoEvents, readFlumeJson } from '../../codec/flume-json.ts'
 import { scanFlumeJson } from '../../codec/flume-json-scanner.ts'
+import { readJsonLines } from '../../codec/json-lines.ts'
 import { FlumeError } from '../../core/error.ts'
 import { type HttpAnswer, HttpListener, type HttpRequest } from '../../net/http-listener.ts'
 import { serverTls, serverTlsProblems } from '../../net/tls/server.ts'
@@ -8,27 +9,32 @@ import { bytes, type Options, parsed, port, prefix, text } from '../../spec/opti
 import { type ServerTlsValues, serverTlsOptions } from '../../spec/tls-options.ts'
 import { defineSource, EventBatch, type Source, type SourceContext } from '../contract.ts'
 
-type HandlerName = 'JSONHandler' | 'BLOBHandler'
-const handlerNames: readonly HandlerName[] = ['JSONHandler', 'BLOBHandler']
+const handlerNames = ['JSONHandler', 'BLOBHandler', 'JSONLinesHandler'] as const
+/** Of the morphline module, whose class name is all but that of the other. */
+const morphlineBlob = 'org.apache.flume.sink.solr.morphline.BlobHandler'
+type HandlerName = (typeof handlerNames)[number] | typeof morphlineBlob
 
 const jettyDoc = "A setting of Jetty's, which is not here: without effect."
 const options = {
   port: port({ doc: 'Port to listen on; 0 takes a free one.' }),
   bind: text({ default: '0.0.0.0', doc: 'Address to listen on.' }),
   handler: parsed<HandlerName>(
-    'JSONHandler | BLOBHandler',
-    'JSONHandler or BLOBHandler',
+    handlerNames.join(' | '),
+    `one of ${handlerNames.join(', ')}`,
     {
       default: 'org.apache.flume.source.http.JSONHandler',
-      doc: 'What a request is: JSONHandler, a list of events; BLOBHandler, one event whose headers are the parameters.',
+      doc: 'What a request is: JSONHandler, a list of events; BLOBHandler (or that of the morphline module by its class name), one event whose headers are the parameters; JSONLinesHandler (not in Flume), each line the body of an event, as Vector and Fluent Bit send them.',
     },
     (name) => {
+      if (name.trim() === morphlineBlob) return { value: morphlineBlob }
       const bare = name.trim().replace(/^org\.apache\.flume\.source\.http\./, '')
       const value = handlerNames.find((known) => known.toLowerCase() === bare.toLowerCase())
-      return value ? { value } : { problem: 'is none of JSONHandler, BLOBHandler' }
+      return value ? { value } : { problem: `is none of ${handlerNames.join(', ')}` }
     },
   ),
-  'handler.': prefix({ doc: 'BLOBHandler: mandatoryParameters, the parameters that must be there, with commas.' }),
+  'handler.': prefix({
+    doc: "BLOBHandler: mandatoryParameters, the parameters that must be there, with commas, and maxBlobLength, the longest body. JSONLinesHandler: headers, the request's headers that become headers of its events, with commas.",
+  }),
   maxRequestBytes: bytes({
     default: 64 * 1024 * 1024,
     min: 1,
@@ -89,10 +95,27 @@ export const http = defineSource({
           message: 'has no effect: there is no Jetty here',
         })),
     ),
+    ...(/^[1-9]\d{0,14}$/.test(options['handler.'].maxBlobLength ?? '1')
+      ? []
+      : [{ option: 'handler.maxBlobLength', message: 'is no number of bytes' }]),
+    ...listed(options['handler.'].headers)
+      .filter((name) => !headerName.test(name))
+      .map((name) => ({ option: 'handler.headers', message: `names "${name}", which cannot be a header's name` })),
     ...serverTlsProblems(tlsOf(options), settings),
   ],
   create: (options, context) => new HttpSource(options, context),
 })
+
+const headerName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
+/** Each event has it, and a request as many events as fit. */
+const headerBytesMax = 1024
+
+function listed(names = ''): readonly string[] {
+  return names
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '')
+}
 
 /** Methods that are answered by their name alone (S-110). */
 const answersByMethod: Readonly<Record<string, HttpAnswer>> = {
@@ -118,14 +141,13 @@ class HttpSource implements Source {
   readonly #options: HttpOptions
   readonly #context: SourceContext
   readonly #mandatory: readonly string[]
+  readonly #headers: readonly string[]
 
   constructor(options: HttpOptions, context: SourceContext) {
     this.#options = options
     this.#context = context
-    this.#mandatory = (options['handler.'].mandatoryParameters ?? '')
-      .split(',')
-      .map((name) => name.trim())
-      .filter((name) => name !== '')
+    this.#mandatory = listed(options['handler.'].mandatoryParameters)
+    this.#headers = listed(options['handler.'].headers)
   }
 
   async run(): Promise<void> {
@@ -136,7 +158,10 @@ class HttpSource implements Source {
       port,
       clock,
       log,
-      bodyBytesMax: maxRequestBytes,
+      bodyBytesMax: Math.min(maxRequestBytes, Number(this.#options['handler.'].maxBlobLength ?? maxRequestBytes)),
+      headers: this.#headers,
+      // Jetty hands bodies on as they came; whoever sends lines packs them as a matter of course.
+      unpacks: this.#options.handler === 'JSONLinesHandler',
       tls: serverTls(tlsOf(this.#options), this.#context.settings),
       refuse: (method) =>
         method === 'POST' || method === 'GET' ? undefined : (answersByMethod[method] ?? otherMethod),
@@ -150,7 +175,7 @@ class HttpSource implements Source {
     const { counters } = this.#context
     let batch: EventBatch
     try {
-      batch = this.#options.handler === 'JSONHandler' ? fromJson(request) : this.#fromBlob(request)
+      batch = this.#read(request)
     } catch (error) {
       counters.eventReadFail++ // S-116
       if (error instanceof BadRequest) return { status: error.status, text: error.message }
@@ -158,7 +183,7 @@ class HttpSource implements Source {
     }
     counters.appendBatchReceived++
     try {
-      if (batch.count > 0) await this.#context.deliver(batch)
+      await this.#deliver(batch)
     } catch (error) {
       if (error instanceof FlumeError && (error.retry || error.code === 'BATCH_TOO_LARGE')) {
         return { status: 503, text: error.message } // S-114
@@ -171,14 +196,61 @@ class HttpSource implements Source {
     return { status: 200 }
   }
 
+  #read(request: HttpRequest): EventBatch {
+    switch (this.#options.handler) {
+      case 'JSONHandler':
+        return fromJson(request)
+      case 'BLOBHandler':
+      case morphlineBlob:
+        return this.#fromBlob(request)
+      case 'JSONLinesHandler':
+        return this.#fromLines(request)
+    }
+  }
+
+  /**
+   * A request is one transaction, as in Flume. Senders of lines count bytes, not events: theirs may be as many as there
+   * are; when a later one is refused they send all of them again.
+   */
+  async #deliver(batch: EventBatch): Promise<void> {
+    const { transactionCapacity } = this.#context
+    const size = this.#options.handler === 'JSONLinesHandler' ? transactionCapacity : batch.count
+    for (let from = 0; from < batch.count; from += size) {
+      await this.#context.deliver(size < batch.count ? batch.slice(from, from + size) : batch)
+    }
+  }
+
+  #fromLines({ contentType, headers, body }: HttpRequest): EventBatch {
+    if (/;\s*charset\s*=\s*"?utf-?(16|32)/i.test(contentType)) {
+      throw new BadRequest(415, 'lines end with one byte: UTF-16 and UTF-32 are not taken')
+    }
+    let batch: EventBatch
+    try {
+      batch = readJsonLines(body)
+    } catch (error) {
+      throw new BadRequest(413, (error as Error).message)
+    }
+    for (const name of this.#headers) {
+      const value = headers.get(name.toLowerCase())
+      if (value === undefined) continue
+      if (Buffer.byteLength(value) > headerBytesMax) {
+        throw new BadRequest(431, `${name} may have ${headerBytesMax} bytes`)
+      }
+      batch = batch.withHeader(name, value)
+    }
+    return batch
+  }
+
   #fromBlob({ url, contentType, body }: HttpRequest): EventBatch {
     const query = url.indexOf('?')
     const parameters = new URLSearchParams(query < 0 ? '' : url.slice(query + 1))
     const isForm = /^application\/x-www-form-urlencoded\b/i.test(contentType)
     const all = isForm ? [...parameters, ...new URLSearchParams(body.toString())] : [...parameters]
+    const isMorphline = this.#options.handler === morphlineBlob
     const headers = new Map<string, string>()
     for (const [name, value] of all) if (!headers.has(name)) headers.set(name, value)
-    const missing = this.#mandatory.find((name) => !headers.has(name))
+    if (isMorphline && contentType !== '' && !headers.has('Content-Type')) headers.set('Content-Type', contentType)
+    const missing = isMorphline ? undefined : this.#mandatory.find((name) => !headers.has(name))
     if (missing !== undefined) throw new BadRequest(500, `the parameter ${missing} is missing`) // S-115
     return new EventBatch(body, Uint32Array.of(0), Uint32Array.of(body.length), headers)
   }

@@ -78,12 +78,14 @@ function readCharset(name: string): Reading<Charset> {
 class MultiportSource implements Source {
   readonly #options: MultiportOptions
   readonly #context: SourceContext
-  readonly #names = new HostNames()
+  readonly #names: HostNames
   #open = 0
 
   constructor(options: MultiportOptions, context: SourceContext) {
     this.#options = options
     this.#context = context
+    this.#names = new HostNames(context.clock)
+    this.#names = new HostNames(context.clock)
   }
 
   /** Rejects IO when none of the ports can be had; one alone is only said, as in Flume. */

@@ -31,13 +31,16 @@ class NetcatUdpSource implements Source {
   }
 
   async run(): Promise<void> {
-    const { clock, log, signal } = this.#context
+    const { clock, log, counters, signal } = this.#context
     const { bind, port } = this.#options
     const listener = await UdpListener.open({
       host: bind,
       port,
       clock,
       log,
+      onDrop: () => {
+        counters.eventReadFail++
+      },
       take: (datagrams) => this.#take(datagrams),
     })
     this.#context.ready(`${bind}:${listener.port}`)
@@ -56,7 +59,7 @@ class NetcatUdpSource implements Source {
       // Flume puts it under a null name when there is none (S-30), which no sink downstream can send on.
       if (remoteAddress !== undefined) builder.setHeader(remoteAddress, `/${address}:${port}`)
     }
-    const { log, signal } = this.#context
-    await deliverOrDrop(builder.build(), { log, signal, deliverEach: (all) => this.#context.deliverEach(all) }) // S-31
+    const { clock, log, signal } = this.#context
+    await deliverOrDrop(builder.build(), { clock, log, signal, deliverEach: (all) => this.#context.deliverEach(all) }) // S-31
   }
 }

@@ -37,12 +37,14 @@ export const syslogTcp = defineSource({
 class SyslogTcpSource implements Source {
   readonly #options: SyslogTcpOptions
   readonly #context: SourceContext
-  readonly #names = new HostNames()
+  readonly #names: HostNames
   readonly #zone = TimeZone.local()
 
   constructor(options: SyslogTcpOptions, context: SourceContext) {
     this.#options = options
     this.#context = context
+    this.#names = new HostNames(context.clock)
+    this.#names = new HostNames(context.clock)
   }
 
   async run(): Promise<void> {

@@ -30,12 +30,14 @@ const eventSize = 65_536
 class SyslogUdpSource implements Source {
   readonly #options: SyslogUdpOptions
   readonly #context: SourceContext
-  readonly #names = new HostNames()
+  readonly #names: HostNames
   readonly #reader: SyslogReader
 
   constructor(options: SyslogUdpOptions, context: SourceContext) {
     this.#options = options
     this.#context = context
+    this.#names = new HostNames(context.clock)
+    this.#names = new HostNames(context.clock)
     const { keepFields } = options
     this.#reader = new SyslogReader({
       dialect: 'utils',
@@ -47,9 +49,18 @@ class SyslogUdpSource implements Source {
   }
 
   async run(): Promise<void> {
-    const { clock, log, signal } = this.#context
+    const { clock, log, counters, signal } = this.#context
     const { host, port } = this.#options
-    const listener = await UdpListener.open({ host, port, clock, log, take: (datagrams) => this.#take(datagrams) })
+    const listener = await UdpListener.open({
+      host,
+      port,
+      clock,
+      log,
+      onDrop: () => {
+        counters.eventReadFail++
+      },
+      take: (datagrams) => this.#take(datagrams),
+    })
     this.#context.ready(`${host}:${listener.port}`)
     await listener.closeOn(signal)
   }
@@ -68,7 +79,7 @@ class SyslogUdpSource implements Source {
       const names = await Promise.all(datagrams.map(({ address }) => this.#names.of(address)))
       batch = batch.withHeader(clientHostnameHeader, names)
     }
-    const { log, signal } = this.#context
-    await deliverOrDrop(batch, { log, signal, deliverEach: (all) => this.#context.deliverEach(all) })
+    const { clock, log, signal } = this.#context
+    await deliverOrDrop(batch, { clock, log, signal, deliverEach: (all) => this.#context.deliverEach(all) })
   }
 }

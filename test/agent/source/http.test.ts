@@ -4,6 +4,7 @@ import { request } from 'node:http'
 import { request as secureRequest } from 'node:https'
 import { describe, it } from 'node:test'
 import type { SecureContextOptions } from 'node:tls'
+import { deflateSync, gzipSync } from 'node:zlib'
 import { http } from '../../../src/agent/source/http.ts'
 import { FlumeError } from '../../../src/core/error.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
@@ -25,6 +26,27 @@ async function serving(
     await use(source)
   } finally {
     await source.stop()
+  }
+}
+
+/** A source that takes lines; `handler` are the options below `handler.`. */
+async function lines(
+  handler: Readonly<Record<string, string>>,
+  use: (source: Pick<RunningSource, 'port' | 'context'>) => Promise<void>,
+  options: FakeSourceContextOptions = {},
+  texts: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const context = new FakeSourceContext(options)
+  const values = {
+    ...readOptions(http, { bind: '127.0.0.1', port: '0', handler: 'JSONLinesHandler', ...texts }),
+    'handler.': handler,
+  }
+  const ended = (await http.create(values as never, context)).run()
+  try {
+    await use({ context, port: Number((await context.whenReady).split(':')[1]) })
+  } finally {
+    context.stop()
+    await ended
   }
 }
 
@@ -174,6 +196,147 @@ describe('http source', () => {
     assert.deepEqual(context.events[1], { headers: { id: '3', kind: 'c' }, body: 'id=3&kind=c' })
     context.stop()
     await ended
+  })
+
+  /** What Fluent Bit's `http` output sends with `format json_lines`, `header_tag fluent-tag` and `compress gzip`. */
+  const fluentBit = (body: Buffer, ...more: readonly string[]): Buffer =>
+    Buffer.concat([
+      Buffer.from(
+        [
+          'POST /in HTTP/1.1',
+          'Host: 127.0.0.1:8080',
+          `Content-Length: ${body.length}`,
+          'Content-Type: application/x-ndjson',
+          'fluent-tag: cpu.local',
+          'User-Agent: Fluent-Bit',
+          ...more,
+          '',
+          '',
+        ].join('\r\n'),
+      ),
+      body,
+    ])
+  const records = '{"date":1700000000.25,"log":"grün"}\n{"date":1700000001.5,"log":"two"}\n'
+
+  for (const [what, body, more] of [
+    ['as it is', Buffer.from(records), []],
+    ['packed with gzip', gzipSync(records), ['Content-Encoding: gzip']],
+    ['packed with deflate', deflateSync(records), ['Content-Encoding: deflate']],
+    ['without a last newline', Buffer.from(records.trimEnd()), ['Content-Encoding: identity']],
+  ] as const) {
+    it(`JSONLinesHandler: what Fluent Bit sends as json_lines, ${what}, is an event a line with the headers that were chosen`, () =>
+      lines({ headers: 'Fluent-Tag, X-None' }, async ({ port, context }) => {
+        const client = await RawClient.connect(port)
+        client.write(fluentBit(body, ...more))
+        await context.whenDelivered(2)
+        await until(() => client.text.startsWith('HTTP/1.1 200 OK\r\n'))
+        client.destroy()
+        const headers = { 'Fluent-Tag': 'cpu.local' }
+        assert.deepEqual(
+          context.events,
+          records
+            .trimEnd()
+            .split('\n')
+            .map((body) => ({ headers, body })),
+        )
+        assert.equal(context.batches.length, 1)
+      }))
+  }
+
+  it('JSONLinesHandler: a request of more events than a transaction may have is delivered in several, in order', async () => {
+    const all = Array.from({ length: 25 }, (_, i) => `{"n":${i}}`)
+    await lines(
+      {},
+      async ({ port, context }) => {
+        assert.equal((await send(port, { body: all.join('\n') })).status, 200)
+        assert.deepEqual(
+          context.batches.map(({ count }) => count),
+          [10, 10, 5],
+        )
+        assert.deepEqual(
+          context.events.map(({ body }) => body),
+          all,
+        )
+        context.room = 10
+        assert.equal((await send(port, { body: all.join('\n') })).status, 503)
+      },
+      { transactionCapacity: 10 },
+    )
+  })
+
+  it('JSONLinesHandler: nothing is an answer of 200, what cannot be lines is refused, and the next request is taken', () =>
+    lines({ headers: 'x-long' }, async ({ port, context }) => {
+      assert.equal((await send(port, { body: '' })).status, 200)
+      assert.equal((await send(port, { body: '\n\r\n' })).status, 200)
+      assert.equal((await send(port, { body: 'x', type: 'application/x-ndjson; charset=UTF-16' })).status, 415)
+      const refused: readonly (readonly [status: number, body: Buffer, header: string])[] = [
+        [415, Buffer.from('x'), 'Content-Encoding: br'],
+        [415, gzipSync('x'), 'Content-Encoding: gzip, gzip'],
+        [400, Buffer.from('{"plain":1}'), 'Content-Encoding: gzip'],
+        [400, gzipSync(records).subarray(0, -9), 'Content-Encoding: gzip'],
+        [431, Buffer.from('x'), `X-Long: ${'y'.repeat(1025)}`],
+        [413, Buffer.from('x\n'.repeat(1_000_001)), 'X-A: b'],
+      ]
+      for (const [status, body, header] of refused) {
+        const client = await RawClient.connect(port)
+        client.write(fluentBit(body, header))
+        await until(() => client.text.includes('\r\n\r\n'))
+        assert.match(client.text, new RegExp(`^HTTP/1\\.1 ${status} `), header)
+        client.destroy()
+      }
+      assert.equal(context.count, 0)
+      assert.equal((await send(port, { body: 'x' })).status, 200)
+      assert.equal(context.count, 1)
+    }))
+
+  it('JSONLinesHandler: what unpacks to more than maxRequestBytes is 413, and costs no more than that', () =>
+    lines(
+      {},
+      async ({ port, context }) => {
+        const bomb = gzipSync(Buffer.alloc(256 * 1024 * 1024), { level: 9 })
+        const before = process.memoryUsage().arrayBuffers
+        const client = await RawClient.connect(port)
+        client.write(fluentBit(bomb, 'Content-Encoding: gzip'))
+        assert.match((await client.whenClosed()).toString(), /^HTTP\/1\.1 413 /)
+        const grown = process.memoryUsage().arrayBuffers - before
+        assert.ok(grown < 32 * 1024 * 1024, `${grown} bytes more`)
+        assert.equal(context.count, 0)
+      },
+      {},
+      { maxRequestBytes: String(1024 * 1024) },
+    ))
+
+  it('handler.headers names headers, and nothing else', () => {
+    const values = { ...readOptions(http, { port: '0' }), 'handler.': { headers: 'ok, not one, x:y' } }
+    assert.deepEqual(
+      http.check?.(values as never, noSettings).map(({ option, message }) => [option, /"(.*)"/.exec(message)?.[1]]),
+      [
+        ['handler.headers', 'not one'],
+        ['handler.headers', 'x:y'],
+      ],
+    )
+  })
+
+  it('the BlobHandler of the morphline module tells the type of the body, too; maxBlobLength refuses what it would cut (S-115)', async () => {
+    const context = new FakeSourceContext()
+    const handler = 'org.apache.flume.sink.solr.morphline.BlobHandler'
+    const values = {
+      ...readOptions(http, { bind: '127.0.0.1', port: '0', handler }),
+      'handler.': { maxBlobLength: '5' },
+    }
+    const ended = (await http.create(values as never, context)).run()
+    const port = Number((await context.whenReady).split(':')[1])
+    assert.equal((await send(port, { path: '/?id=1', type: 'text/csv', body: '12345' })).status, 200)
+    assert.equal((await send(port, { path: '/?id=1', body: '123456' })).status, 413)
+    assert.deepEqual(context.events, [{ headers: { id: '1', 'Content-Type': 'text/csv' }, body: '12345' }])
+    context.stop()
+    await ended
+    assert.deepEqual(
+      http
+        .check?.({ ...values, 'handler.': { maxBlobLength: 'much' } } as never, noSettings)
+        .map(({ option }) => option),
+      ['handler.maxBlobLength'],
+    )
   })
 
   it('a body above maxRequestBytes is answered 413, announced or not, and the connection ends', () =>

@@ -123,6 +123,89 @@ describe('multiport_syslogtcp source', () => {
     await stop()
   })
 
+  it('a stranger on each port who never ends a line, or says that it is long, costs little and nobody else anything', async () => {
+    const ports = [await freePort(), await freePort(), await freePort()] as const
+    const { context, stop } = await start(ports, { portHeader: 'port' })
+    const before = process.memoryUsage()
+    const endless = Buffer.alloc(2 * 1024 * 1024, 'x')
+    const counted = Buffer.concat([Buffer.from('999999999 <13>'), endless])
+    const binary = Buffer.from(Array.from({ length: 256 * 1024 }, (_, i) => (i * 7919) & 0xff))
+    const strangers = await Promise.all(ports.map((port) => RawClient.connect(port)))
+    for (const [i, bytes] of [endless, counted, binary].entries()) strangers[i]?.write(bytes)
+    const bytesFrom = (port: number): number =>
+      context.batches.reduce(
+        (sum, batch) => (batch.headersAt(0)['port'] === String(port) ? sum + batch.bodyBytes : sum),
+        0,
+      )
+    await until(() => bytesFrom(ports[0]) > 2 * 1024 * 1024 - 3000, 'what never ended, in pieces')
+    await until(() => bytesFrom(ports[2]) > 200_000, 'what is no text')
+    for (const { body } of context.events) assert.ok(Buffer.byteLength(body) <= 3 * 2500)
+    const now = process.memoryUsage()
+    // What was delivered stays in the list of this test: beside that nothing grows.
+    const kept = ports.reduce((sum, port) => sum + bytesFrom(port), 0)
+    const grown = now.arrayBuffers - before.arrayBuffers
+    assert.ok(grown < kept + 32 * 1024 * 1024, `${grown} bytes more, ${kept} of them delivered`)
+
+    for (const port of ports) {
+      const next = await RawClient.connect(port)
+      const count = context.count
+      next.write(line)
+      await until(() => context.events.slice(count).some(({ body }) => body === 'b'), `the next message to ${port}`)
+      next.destroy()
+    }
+    for (const stranger of strangers) stranger.destroy()
+    await stop()
+  })
+
+  it('slow strangers on each port, who send a byte now and then, hold up nobody', async () => {
+    const ports = [await freePort(), await freePort()] as const
+    const { context, stop } = await start(ports, { portHeader: 'port' })
+    const slow = await Promise.all(Array.from({ length: 40 }, (_, i) => RawClient.connect(ports[i % 2] as number)))
+    for (const [i, byte] of [...line].entries()) {
+      for (const client of slow) {
+        client.socket.setNoDelay(true)
+        client.write(byte)
+      }
+      if (i % 8 !== 0) continue
+      const quick = await RawClient.connect(ports[i % 2] as number)
+      const { count } = context
+      quick.write(line)
+      await until(() => context.count === count + 1)
+      quick.destroy()
+    }
+    await until(() => context.count === Math.ceil(line.length / 8) + slow.length, 'the slow ones')
+    assert.ok(context.events.every(({ body, headers }) => body === 'b' && !('flume.syslog.status' in headers)))
+    for (const client of slow) client.destroy()
+    await stop()
+  })
+
+  it('a channel that takes nothing holds back the strangers of every port, and not one event is lost', async () => {
+    const clock = new ManualClock()
+    const ports = [await freePort(), await freePort()] as const
+    const { context, stop } = await start(ports, {}, { clock })
+    context.room = 0
+    const lineCount = 16_000
+    const flood = Buffer.from(`<34>1 2003-08-24T05:14:15Z h ${'x'.repeat(1970)}\n`.repeat(lineCount))
+    const clients = await Promise.all(ports.map((port) => RawClient.connect(port)))
+    for (const client of clients) {
+      for (let at = 0; at < flood.length; at += 65_536) client.write(flood.subarray(at, at + 65_536))
+    }
+    await until(() => clock.timerCount === 2)
+    // Time enough for all of it, if anybody read it.
+    for (let turns = 0; turns < 300; turns++) await new Promise((resolve) => setImmediate(resolve))
+    for (const { socket } of clients) {
+      const handedOver = flood.length - socket.writableLength
+      assert.ok(handedOver < flood.length / 2, `${handedOver} bytes were taken from a sender`)
+    }
+    assert.equal(context.count, 0)
+    context.room = Number.POSITIVE_INFINITY
+    await clock.advance(100)
+    await context.whenDelivered(2 * lineCount)
+    for (const client of clients) client.destroy()
+    await stop()
+    assert.equal(context.count, 2 * lineCount)
+  })
+
   it('takes messages over TLS on every port', async () => {
     const ports = [await freePort(), await freePort()]
     const { context, stop } = await start(ports, { ...serverTls, portHeader: 'port' })
