@@ -168,7 +168,8 @@ export class TailFile {
     const rest = this.#bytes.subarray(start)
     const readFrom = this.position + rest.length
     if (readFrom >= this.#size) this.#size = (await handle.stat()).size
-    const wanted = Math.min(Math.max(this.#chunkBytes, rest.length), this.#size - readFrom)
+    const room = lineBytesMax - rest.length
+    const wanted = Math.min(Math.max(this.#chunkBytes, rest.length), room, this.#size - readFrom)
     if (wanted <= 0) return false
     const bytes = Buffer.allocUnsafeSlow(rest.length + wanted)
     bytes.set(rest)
