@@ -23,6 +23,11 @@ export class KeptBytes {
     return this.#bufferBytes
   }
 
+  /** Bytes of the bodies that are kept. */
+  get bodyBytes(): number {
+    return this.#bodyBytes
+  }
+
   /** True when so much has been released that what is left keeps too much alive. */
   get isTooMuch(): boolean {
     return this.#isTooMuch(this.#bufferBytes, this.#bodyBytes, this.#events.size)
