@@ -49,17 +49,15 @@ export class EventBatch {
     return builder.build()
   }
 
-  /** One batch with the events of all, in order. A single batch is handed back as it is; several are copied into one buffer. */
+  /**
+   * One batch with the events of all, in order. A single batch is handed back as it is; several that share their bytes go
+   * on sharing them; others are copied into one buffer.
+   */
   static concat(batches: readonly EventBatch[]): EventBatch {
     const [first] = batches
     if (!first) return EventBatch.empty
     if (batches.length === 1) return first
-    const builder = new BatchBuilder(
-      batches.reduce((sum, batch) => sum + batch.bodyBytes, 0),
-      batches.reduce((sum, batch) => sum + batch.count, 0),
-    )
-    for (const batch of batches) builder.addBatch(batch)
-    return builder.build()
+    return batches.every(({ body }) => body === first.body) ? joinSharing(first.body, batches) : joinCopying(batches)
   }
 
   /** Sum of the body lengths in bytes; headers and gaps do not count. */
@@ -154,19 +152,16 @@ export class EventBatch {
   compact(): EventBatch {
     if (this.count === 0) return EventBatch.empty
     if (this.body.buffer.byteLength <= wasteRatioMax * this.bodyBytes + wasteBytesMax) return this
-    const first = this.starts[0] as number
-    const span = (this.ends[this.count - 1] as number) - first
-    const dense = span >= this.bodyBytes && span <= 2 * this.bodyBytes + wasteBytesMax
-    if (!dense || !this.#isWithin(first, first + span)) {
-      const builder = new BatchBuilder(this.bodyBytes, this.count)
-      builder.addBatch(this)
-      return builder.build()
-    }
-    // Lines of a chunk lie close together: one copy of their span, newlines and all, beats one copy a line.
-    const shift = (offset: number): number => offset - first
-    const body = Buffer.allocUnsafeSlow(span)
-    body.set(this.body.subarray(first, first + span))
-    return new EventBatch(body, this.starts.map(shift), this.ends.map(shift), this.headers)
+    return joinCopying([this])
+  }
+
+  /** Where all of the bodies lie with little else between them; undefined when there is no such place. */
+  get denseSpan(): { readonly start: number; readonly end: number } | undefined {
+    const start = this.starts[0] ?? 0
+    const end = this.ends[this.count - 1] ?? 0
+    const span = end - start
+    const isTight = span >= this.bodyBytes && span <= 2 * this.bodyBytes + wasteBytesMax
+    return isTight && this.#isWithin(start, end) ? { start, end } : undefined
   }
 
   #isWithin(from: number, to: number): boolean {
@@ -174,6 +169,66 @@ export class EventBatch {
       if ((this.starts[i] as number) < from || (this.ends[i] as number) > to) return false
     }
     return true
+  }
+}
+
+/** The events of batches over the same bytes. */
+function joinSharing(body: Uint8Array, batches: readonly EventBatch[]): EventBatch {
+  const { starts, ends, headers } = new Joined(batches)
+  let filled = 0
+  for (const batch of batches) {
+    starts.set(batch.starts, filled)
+    ends.set(batch.ends, filled)
+    filled += batch.count
+  }
+  return new EventBatch(body, starts, ends, headers)
+}
+
+/** The events of batches with bytes of their own, in one buffer that holds little else. */
+function joinCopying(batches: readonly EventBatch[]): EventBatch {
+  const { starts, ends, headers } = new Joined(batches)
+  const spans = batches.map((batch) => batch.denseSpan)
+  const size = batches.reduce((sum, { bodyBytes }, i) => {
+    const span = spans[i]
+    return sum + (span ? span.end - span.start : bodyBytes)
+  }, 0)
+  const body = Buffer.allocUnsafeSlow(size)
+  let used = 0
+  let filled = 0
+  for (const [i, batch] of batches.entries()) {
+    const span = spans[i]
+    // Lines of a chunk lie close together: one copy of their span, newlines and all, beats one copy a line.
+    if (span) body.set(batch.body.subarray(span.start, span.end), used)
+    const shift = span ? used - span.start : 0
+    for (let event = 0; event < batch.count; event++, filled++) {
+      const start = batch.starts[event] as number
+      const end = batch.ends[event] as number
+      if (!span) body.set(batch.body.subarray(start, end), used)
+      starts[filled] = span ? start + shift : used
+      if (!span) used += end - start
+      ends[filled] = span ? end + shift : used
+    }
+    if (span) used += span.end - span.start
+  }
+  return new EventBatch(body, starts, ends, headers)
+}
+
+/** Room for the ranges of several batches, and their headers as one. */
+class Joined {
+  readonly starts: Uint32Array
+  readonly ends: Uint32Array
+  readonly headers: ReadonlyMap<string, HeaderColumn>
+
+  constructor(batches: readonly EventBatch[]) {
+    const headers = new GrowingHeaders()
+    let count = 0
+    for (const batch of batches) {
+      headers.addBatch(batch, count)
+      count += batch.count
+    }
+    this.starts = new Uint32Array(count)
+    this.ends = new Uint32Array(count)
+    this.headers = headers.build(count)
   }
 }
 
@@ -198,6 +253,48 @@ interface GrowingColumn {
   values: (string | undefined)[] | undefined
 }
 
+/** Header columns of events that come one after the other. */
+class GrowingHeaders {
+  readonly #columns = new Map<string, GrowingColumn>()
+
+  /** Sets a header of the events from `from` up to, not including, `to`, the last ones so far. */
+  set(name: string, from: number, to: number, value: string): void {
+    if (to <= from) return
+    const column = this.#columns.get(name)
+    if (!column) {
+      this.#columns.set(name, {
+        shared: value,
+        through: from === 0 ? to : 0,
+        values: from === 0 ? undefined : spread([], from, to, value),
+      })
+    } else if (!column.values && column.through === from && column.shared === value) {
+      column.through = to
+    } else {
+      column.values = spread(column.values ?? new Array(column.through).fill(column.shared), from, to, value)
+    }
+  }
+
+  /** The headers of a batch whose first event is number `first`. */
+  addBatch(batch: EventBatch, first: number): void {
+    for (const [name, column] of batch.headers) {
+      if (typeof column === 'string') this.set(name, first, first + batch.count, column)
+      else
+        for (let i = 0; i < batch.count; i++) {
+          const value = column[i]
+          if (value !== undefined) this.set(name, first + i, first + i + 1, value)
+        }
+    }
+  }
+
+  /** The columns of `count` events in all. */
+  build(count: number): ReadonlyMap<string, HeaderColumn> {
+    if (this.#columns.size === 0) return noHeaders
+    const headers = new Map<string, HeaderColumn>()
+    for (const [name, column] of this.#columns) headers.set(name, finished(column, count))
+    return headers
+  }
+}
+
 /** Collects events by copying them into one growing buffer. `build` hands the batch over and starts afresh. */
 export class BatchBuilder {
   #body: Buffer
@@ -205,7 +302,7 @@ export class BatchBuilder {
   #starts: Uint32Array
   #ends: Uint32Array
   #count = 0
-  #headers = new Map<string, GrowingColumn>()
+  #headers = new GrowingHeaders()
 
   constructor(bytesHint = 1024, countHint = 16) {
     this.#body = Buffer.allocUnsafeSlow(Math.max(16, bytesHint))
@@ -254,64 +351,38 @@ export class BatchBuilder {
 
   /** Sets a header of the event that was added last. */
   setHeader(name: string, value: string): void {
-    this.#setHeaders(name, this.#count - 1, this.#count, value)
+    this.#headers.set(name, this.#count - 1, this.#count, value)
   }
 
   /** Appends every event of another batch, copying its bodies. */
   addBatch(batch: EventBatch): void {
-    const first = this.#count
+    this.#headers.addBatch(batch, this.#count)
     for (let i = 0; i < batch.count; i++) this.addRange(batch.body, batch.starts[i] as number, batch.ends[i] as number)
-    for (const [name, column] of batch.headers) {
-      if (typeof column === 'string') this.#setHeaders(name, first, this.#count, column)
-      else
-        for (let i = 0; i < batch.count; i++) {
-          const value = column[i]
-          if (value !== undefined) this.#setHeaders(name, first + i, first + i + 1, value)
-        }
-    }
   }
 
   /** The collected events as a batch; the builder is empty afterwards. */
   build(): EventBatch {
-    const headers = new Map<string, HeaderColumn>()
-    for (const [name, column] of this.#headers) headers.set(name, this.#finish(column))
     const batch = new EventBatch(
       this.#body.subarray(0, this.#used),
       this.#starts.subarray(0, this.#count),
       this.#ends.subarray(0, this.#count),
-      headers,
+      this.#headers.build(this.#count),
     )
     this.#body = Buffer.allocUnsafeSlow(Math.max(16, this.#used))
     this.#starts = new Uint32Array(this.#starts.length)
     this.#ends = new Uint32Array(this.#ends.length)
-    this.#headers = new Map()
+    this.#headers = new GrowingHeaders()
     this.#used = 0
     this.#count = 0
     return batch
   }
+}
 
-  #setHeaders(name: string, from: number, to: number, value: string): void {
-    if (to <= from) return
-    const column = this.#headers.get(name)
-    if (!column) {
-      this.#headers.set(name, {
-        shared: value,
-        through: from === 0 ? to : 0,
-        values: from === 0 ? undefined : spread([], from, to, value),
-      })
-    } else if (!column.values && column.through === from && column.shared === value) {
-      column.through = to
-    } else {
-      column.values = spread(column.values ?? new Array(column.through).fill(column.shared), from, to, value)
-    }
-  }
-
-  #finish(column: GrowingColumn): HeaderColumn {
-    if (!column.values && column.through === this.#count) return column.shared
-    const values = column.values ?? new Array(column.through).fill(column.shared)
-    while (values.length < this.#count) values.push(undefined)
-    return values
-  }
+function finished(column: GrowingColumn, count: number): HeaderColumn {
+  if (!column.values && column.through === count) return column.shared
+  const values = column.values ?? new Array(column.through).fill(column.shared)
+  while (values.length < count) values.push(undefined)
+  return values
 }
 
 /** Writes `value` at [from, to), filling what lies before with undefined. */

@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '../core/clock.ts'
 import { asError, FlumeError } from '../core/error.ts'
 import type { EventBatch } from '../core/event-batch.ts'
+import { KeptBytes } from '../core/kept-bytes.ts'
 import type { Random } from '../core/random.ts'
 import type { Disk, DiskLock } from './disk.ts'
 import { checkIdentity, checkPlace, prepareIdentity } from './log-identity.ts'
@@ -71,7 +72,8 @@ export class EventLog {
   readonly #arriving: Arriving[] = []
   readonly #queue = new SliceQueue()
   readonly #fresh = new SliceQueue()
-  #freshBytes = 0
+  /** What `#fresh` takes in memory. */
+  readonly #kept = new KeptBytes()
   #next = 0
   /** Events below this number have been lent, or are in the queue. */
   #readTo = 0
@@ -342,13 +344,12 @@ export class EventLog {
       this.#keptTo = first + batch.count
       if (state === 'failed') continue
       this.#keptBehind -= batch.count
-      this.#fresh.push({ first, batch })
-      this.#freshBytes += batch.body.length
+      this.#fresh.push({ first, batch: this.#kept.keep(batch) })
     }
     this.#arriving.splice(0, count)
-    while (this.#freshBytes > this.#options.memoryBytesMax) {
+    while (this.#kept.bodyBytes > this.#options.memoryBytesMax) {
       const oldest = this.#fresh.shift() as Slice
-      this.#freshBytes -= oldest.batch.body.length
+      this.#kept.release(oldest.batch)
       this.#stored += oldest.batch.count
     }
   }
@@ -362,7 +363,6 @@ export class EventLog {
       const before = lent.length
       room = this.#lendFrom(this.#fresh, room, below, lent)
       for (const slice of lent.slice(before)) this.#passTo(slice)
-      if (this.#fresh.length === 0) this.#freshBytes = 0
     }
     for (const { batch } of lent) this.#lent += batch.count
     return lent
@@ -376,11 +376,13 @@ export class EventLog {
       queue.shift()
       const fits = Math.min(room, below - head.first)
       if (head.batch.count > fits) {
-        lent.push({ first: head.first, batch: head.batch.slice(0, fits) })
+        const part = head.batch.slice(0, fits)
+        lent.push({ first: head.first, batch: part })
         queue.unshift({ first: head.first + fits, batch: head.batch.slice(fits) })
+        if (queue === this.#fresh) this.#kept.release(part)
         return 0
       }
-      if (queue === this.#fresh) this.#freshBytes = Math.max(0, this.#freshBytes - head.batch.body.length)
+      if (queue === this.#fresh) this.#kept.release(head.batch)
       lent.push(head)
       room -= head.batch.count
     }

@@ -1,4 +1,4 @@
-// Events into an agent, ours beside real Flume's: `npm run bench [-- --quick] [--without-peer] [--only WORD] [--json]`.
+// Events into an agent, ours beside real Flume's: `npm run bench [-- --quick] [--without-peer] [--only WORD] [--events N] [--json]`.
 import { parseArgs } from 'node:util'
 import { missingTools } from '../peers/install.ts'
 import { startHdfs } from '../peers/peers.ts'
@@ -48,10 +48,15 @@ const { values } = parseArgs({
     'without-peer': { type: 'boolean', default: false },
     peer: { type: 'string', default: 'flume-1.11' },
     only: { type: 'string', default: '' },
+    events: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 })
 
+const eventsAsked = values.quick ? quickEvents : values.events === undefined ? undefined : Number(values.events)
+if (eventsAsked !== undefined && !(Number.isSafeInteger(eventsAsked) && eventsAsked > 0)) {
+  throw new TypeError(`--events ${values.events} is not a number of events`)
+}
 const missing = values.quick || values['without-peer'] ? 'not asked for' : missingTools()
 const peer = values.peer as Contender
 const contenders: readonly Contender[] = missing === undefined ? ['flume-ts', peer] : ['flume-ts']
@@ -62,7 +67,7 @@ for (const path of paths.filter(({ name }) => name.includes(values.only))) {
   const by: Partial<Record<Contender, Measurement>> = {}
   for (const contender of contenders) {
     console.error(`bench: ${contender}: ${path.name}`)
-    by[contender] = await measure(contender, values.quick ? { ...path, events: quickEvents } : path)
+    by[contender] = await measure(contender, { ...path, events: eventsAsked ?? path.events })
   }
   rows.push({ path: path.name, by })
 }
@@ -76,7 +81,7 @@ if (missing === undefined && chosen.length > 0) {
     const by: Partial<Record<Contender, Measurement>> = {}
     for (const contender of contenders) {
       console.error(`bench: ${contender}: ${path.name}`)
-      by[contender] = await measure(contender, { ...path, hdfs })
+      by[contender] = await measure(contender, { ...path, events: eventsAsked ?? path.events, hdfs })
     }
     rows.push({ path: path.name, by })
   }

@@ -65,6 +65,21 @@ describe('event batch', () => {
     assert.equal(batch.withHeader('h', 'x').body, chunk)
   })
 
+  it('joins batches over the same bytes without a copy, headers and all, and copies others close together', () => {
+    const chunk = Buffer.from('one\ntwo\nthree\n')
+    const whole = new EventBatch(chunk, Uint32Array.of(0, 4, 8), Uint32Array.of(3, 7, 13))
+    const parts = [whole.slice(0, 1), whole.slice(1, 2).withHeader('h', 'x'), whole.slice(2)]
+    const joined = EventBatch.concat(parts)
+    assert.equal(joined.body, chunk)
+    assert.deepEqual(plainOf(joined), parts.flatMap(plainOf))
+    assert.deepEqual(joined.headers.get('h'), [undefined, 'x', undefined])
+
+    const scattered = new EventBatch(Buffer.alloc(100_000, 'z'), Uint32Array.of(90_000, 5), Uint32Array.of(90_002, 6))
+    const copied = EventBatch.concat([whole.slice(1), scattered, whole.slice(0, 1)])
+    assert.deepEqual(plainOf(copied), [whole.slice(1), scattered, whole.slice(0, 1)].flatMap(plainOf))
+    assert.ok(copied.body.buffer.byteLength < 20, String(copied.body.buffer.byteLength))
+  })
+
   it('compacts a small rest of a large buffer, in any order of its ranges, and leaves a dense one alone', () => {
     const buffer = Buffer.alloc(100_000, 'ab')
     for (const [starts, ends] of [

@@ -1,5 +1,6 @@
 import { getHeapStatistics } from 'node:v8'
 import { bytesPerSlot, slotsForBodies, slotsWithin } from '../../core/body-slots.ts'
+import { KeptBytes } from '../../core/kept-bytes.ts'
 import { Slots } from '../../core/slots.ts'
 import { Takers } from '../../core/takers.ts'
 import { bytes, count, type Options, seconds } from '../../spec/option.ts'
@@ -52,6 +53,7 @@ const moveCount = 500
 interface Segment {
   readonly first: number
   readonly batch: EventBatch
+  readonly byteSlots: number
 }
 
 /**
@@ -67,6 +69,7 @@ export class MemoryChannel implements Channel {
   readonly #takers: Takers
   readonly #eventSlots: Slots
   readonly #byteSlots: Slots
+  readonly #kept = new KeptBytes()
   #keepAliveMs: number
   #transactionCapacity: number
   #bufferPercentage: number
@@ -117,8 +120,9 @@ export class MemoryChannel implements Channel {
         },
       )
     }
-    await this.#reserve(batch)
-    this.#keep(batch)
+    const byteSlots = slotsForBodies(batch, this.#slotBytes)
+    await this.#reserve(batch.count, byteSlots)
+    this.#keep(batch, byteSlots)
   }
 
   /** Puts a batch if there is room at this moment, with the number of its first event for `kept`; false: there is none. Attempts are not counted. */
@@ -129,7 +133,7 @@ export class MemoryChannel implements Channel {
     void this.#byteSlots.acquire(byteSlots, 0)
     void this.#eventSlots.acquire(batch.count, 0)
     kept(this.#nextNumber)
-    this.#keep(batch)
+    this.#keep(batch, byteSlots)
     return true
   }
 
@@ -162,7 +166,7 @@ export class MemoryChannel implements Channel {
       this.#lentCount += batch.count
       try {
         await to(batch)
-        this.#release(batch)
+        this.#release(segments)
       } catch (error) {
         this.#queue.putBack(segments)
         throw error
@@ -217,8 +221,7 @@ export class MemoryChannel implements Channel {
   }
 
   /** Byte slots first, then event slots, each waited for up to keep-alive (MC-03). */
-  async #reserve(batch: EventBatch): Promise<void> {
-    const byteSlots = slotsForBodies(batch, this.#slotBytes)
+  async #reserve(count: number, byteSlots: number): Promise<void> {
     const gotBytes = this.#byteSlots.acquire(byteSlots, this.#keepAliveMs)
     if (!(gotBytes === true || (await gotBytes))) {
       if (this.#closed) throw closed()
@@ -228,7 +231,7 @@ export class MemoryChannel implements Channel {
         { retry: true, hint: `channel ${this.#context.name} keeps ${this.#bufferPercentage} % of byteCapacity back` },
       )
     }
-    const gotEvents = this.#eventSlots.acquire(batch.count, this.#keepAliveMs)
+    const gotEvents = this.#eventSlots.acquire(count, this.#keepAliveMs)
     if (!(gotEvents === true || (await gotEvents))) {
       this.#byteSlots.release(byteSlots)
       if (this.#closed) throw closed()
@@ -241,16 +244,20 @@ export class MemoryChannel implements Channel {
     if (this.#closed) throw closed()
   }
 
-  #keep(batch: EventBatch): void {
-    this.#queue.push({ first: this.#nextNumber, batch: batch.compact() })
+  #keep(batch: EventBatch, byteSlots: number): void {
+    this.#queue.push({ first: this.#nextNumber, batch: this.#kept.keep(batch), byteSlots })
     this.#nextNumber += batch.count
     this.#context.counters.eventPutSuccess += batch.count
     this.#takers.wakeOne()
   }
 
-  #release(batch: EventBatch): void {
-    this.#eventSlots.release(batch.count)
-    this.#byteSlots.release(slotsForBodies(batch, this.#slotBytes))
+  #release(segments: readonly Segment[]): void {
+    for (const { batch, byteSlots } of segments) {
+      this.#kept.release(batch)
+      this.#eventSlots.release(batch.count)
+      this.#byteSlots.release(byteSlots)
+    }
+    if (this.#kept.isTooMuch) this.#queue.replaceEach((batch) => this.#kept.tidy(batch))
   }
 
   /** The oldest events, up to `max` and with numbers below `below`, out of the queue. */
@@ -263,8 +270,8 @@ export class MemoryChannel implements Channel {
       this.#queue.shift()
       const fits = Math.min(room, below - head.first)
       if (head.batch.count > fits) {
-        lent.push({ first: head.first, batch: head.batch.slice(0, fits) })
-        this.#queue.unshift({ first: head.first + fits, batch: head.batch.slice(fits) })
+        lent.push(this.#part(head, 0, fits))
+        this.#queue.unshift(this.#part(head, fits, head.batch.count))
         break
       }
       lent.push(head)
@@ -272,6 +279,11 @@ export class MemoryChannel implements Channel {
     }
     if (this.#queue.length > 0) this.#takers.wakeOne()
     return lent
+  }
+
+  #part({ first, batch }: Segment, from: number, to: number): Segment {
+    const part = batch.slice(from, to)
+    return { first: first + from, batch: part, byteSlots: slotsForBodies(part, this.#slotBytes) }
   }
 
   async #lendTo<T>(segments: readonly Segment[], use: (batch: EventBatch) => Promise<T>): Promise<T> {
@@ -282,7 +294,7 @@ export class MemoryChannel implements Channel {
     try {
       const result = await use(batch)
       this.#lentCount -= batch.count
-      this.#release(batch)
+      this.#release(segments)
       this.#context.counters.eventTakeSuccess += batch.count
       return result
     } catch (error) {
@@ -347,6 +359,15 @@ class Deque {
       merged.push(segment)
     }
     for (const segment of merged.toReversed()) this.unshift(segment)
+  }
+
+  /** Puts another batch of the same events in the place of each. */
+  replaceEach(by: (batch: EventBatch) => EventBatch): void {
+    for (let i = 0; i < this.length; i++) {
+      const place = (this.#head + i) & (this.#ring.length - 1)
+      const segment = this.#ring[place] as Segment
+      this.#ring[place] = { ...segment, batch: by(segment.batch) }
+    }
   }
 
   #makeRoom(): void {

@@ -2,10 +2,25 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { memory } from '../../../src/agent/channel/memory.ts'
 import type { Channel } from '../../../src/agent/contract.ts'
+import { EventBatch } from '../../../src/core/event-batch.ts'
 import { ManualClock, settle } from '../../../src/testing/manual-clock.ts'
 import { channelContract } from '../../contract/channel.ts'
 import { bodies, numbered, textsOf } from '../../support/batches.ts'
 import { channelContext } from '../../support/channel-context.ts'
+
+/** What a channel may keep alive beyond its events. */
+const slackBytes = 4 * 1024 * 1024
+
+/** Everything, in takes of so many. */
+async function drain(channel: Channel, max: number): Promise<EventBatch[]> {
+  const taken: EventBatch[] = []
+  while (channel.size > 0) await channel.take(max, async (batch) => taken.push(batch))
+  return taken
+}
+
+function bytesAlive(batches: readonly EventBatch[]): number {
+  return [...new Set(batches.map(({ body }) => body.buffer))].reduce((sum, { byteLength }) => sum + byteLength, 0)
+}
 
 const defaults = {
   capacity: 100,
@@ -113,14 +128,39 @@ describe('memory channel', () => {
     assert.equal(channel.size, 5)
   })
 
-  it('does not keep a whole read alive for the few lines that were kept of it', async () => {
+  it('does not keep whole reads alive for the few lines that were kept of them', async () => {
+    const { channel } = await open({ capacity: 1000 })
+    for (let read = 0; read < 200; read++) {
+      await channel.put(new EventBatch(Buffer.alloc(64 * 1024, 'x'), Uint32Array.of(10, 30), Uint32Array.of(20, 40)))
+    }
+    const kept = await drain(channel, 2)
+    assert.deepEqual(new Set(kept.flatMap(textsOf)), new Set(['xxxxxxxxxx']))
+    assert.ok(bytesAlive(kept) < slackBytes + 200 * 1024, String(bytesAlive(kept)))
+  })
+
+  it('does not keep whole reads alive for the last lines of them that are still there', async () => {
+    const { channel } = await open({ capacity: 2000 })
+    const line = 16 * 1024
+    const starts = Uint32Array.from({ length: 64 }, (_, i) => i * line)
+    const ends = starts.map((start) => start + line)
+    const reads = Array.from({ length: 20 }, () => new EventBatch(Buffer.alloc(64 * line, 'x'), starts, ends))
+    for (const read of reads) await channel.put(read.slice(0, 63))
+    for (const read of reads) await channel.put(read.slice(63))
+    for (const read of reads) await channel.take(63, async (batch) => assert.equal(batch.body.buffer, read.body.buffer))
+    const kept = await drain(channel, 1)
+    assert.deepEqual(new Set(kept.flatMap(textsOf)), new Set(['x'.repeat(line)]))
+    assert.ok(bytesAlive(kept) <= slackBytes + 4 * 20 * line, String(bytesAlive(kept)))
+  })
+
+  it('lends neighbours of one read as one view on it', async () => {
     const { channel } = await open({})
-    const read = Buffer.alloc(64 * 1024, 'x')
-    const { EventBatch } = await import('../../../src/core/event-batch.ts')
-    await channel.put(new EventBatch(read, Uint32Array.of(10, 30), Uint32Array.of(20, 40)))
-    await channel.take(2, async (batch) => {
-      assert.ok(batch.body.buffer.byteLength < 1024, String(batch.body.buffer.byteLength))
-      assert.deepEqual(textsOf(batch), ['xxxxxxxxxx', 'xxxxxxxxxx'])
+    const read = new EventBatch(Buffer.from('one\ntwo\nthree\n'), Uint32Array.of(0, 4, 8), Uint32Array.of(3, 7, 13))
+    for (let event = 0; event < 3; event++)
+      await channel.put(read.slice(event, event + 1).withHeader('n', String(event)))
+    await channel.take(3, async (batch) => {
+      assert.equal(batch.body, read.body)
+      assert.deepEqual(textsOf(batch), ['one', 'two', 'three'])
+      assert.deepEqual(batch.headers.get('n'), ['0', '1', '2'])
     })
   })
 

@@ -3,8 +3,13 @@ import { EventBatch } from '../../contract.ts'
 import { type HeadPrint, headBytesMax, noHead, printOf, readFirst, readHead } from './head-print.ts'
 import type { Found } from './matcher.ts'
 
-/** How much is read at once. */
-const chunkBytes = 256 * 1024
+/**
+ * How much of a file is read at once: little at first, since a file that is left again after a few batches (maxBatchCount)
+ * keeps what was read until its next turn; then more, since handing a read to another thread costs as much as copying
+ * some 200 KiB.
+ */
+const firstChunkBytes = 128 * 1024
+const chunkBytesMax = 1024 * 1024
 /** A longer line becomes several events: what is read must fit in memory. */
 export const lineBytesMax = 16 * 1024 * 1024
 const noBytes: Buffer = Buffer.alloc(0)
@@ -34,6 +39,9 @@ export class TailFile {
   /** What `#head` is the print of, once the file has been looked at. */
   #headBytes: Buffer = noBytes
   #handle: FileHandle | undefined
+  /** As it was when last asked for: the file is asked again only where that has been read. */
+  #size = 0
+  #chunkBytes = firstChunkBytes
   /** Size and time of change as they were when the file was last read to its end. */
   #seen = ''
   #atEnd = false
@@ -75,6 +83,8 @@ export class TailFile {
     const isFirst = this.#handle === undefined
     this.#handle ??= await open(this.path, 'r')
     const { size, mtimeMs } = await this.#handle.stat()
+    this.#size = size
+    this.#chunkBytes = firstChunkBytes
     const seen = `${size} ${mtimeMs}`
     if (seen === this.#seen && !isFirst) return this.#atEnd ? 'nothing' : 'new'
     this.#seen = seen
@@ -132,17 +142,18 @@ export class TailFile {
 
   #cut(start: number, max: number, scanned: number): Lines | undefined {
     const bytes = this.#bytes
-    const starts: number[] = []
-    const ends: number[] = []
     let from = start
+    let count = 0
     for (let end = bytes.indexOf(lineFeed, start + scanned); end >= 0; end = bytes.indexOf(lineFeed, from)) {
-      starts.push(from)
-      ends.push(end > from && bytes[end - 1] === carriageReturn ? end - 1 : end)
+      if (count === foundStarts.length) makeRoom()
+      foundStarts[count] = from
+      foundEnds[count] = end > from && bytes[end - 1] === carriageReturn ? end - 1 : end
+      count++
       from = end + 1
-      if (starts.length === max) break
+      if (count === max) break
     }
-    if (starts.length === 0) return undefined
-    const batch = new EventBatch(bytes, Uint32Array.from(starts), Uint32Array.from(ends))
+    if (count === 0) return undefined
+    const batch = new EventBatch(bytes, foundStarts.slice(0, count), foundEnds.slice(0, count))
     return { batch, from: this.#from, to: this.#from + from }
   }
 
@@ -156,14 +167,16 @@ export class TailFile {
     const handle = this.#handle as FileHandle
     const rest = this.#bytes.subarray(start)
     const readFrom = this.position + rest.length
-    const { size } = await handle.stat()
-    const wanted = Math.min(Math.max(chunkBytes, rest.length), size - readFrom)
+    if (readFrom >= this.#size) this.#size = (await handle.stat()).size
+    const room = lineBytesMax - rest.length
+    const wanted = Math.min(Math.max(this.#chunkBytes, rest.length), room, this.#size - readFrom)
     if (wanted <= 0) return false
     const bytes = Buffer.allocUnsafeSlow(rest.length + wanted)
     bytes.set(rest)
     const { bytesRead } = await handle.read(bytes, rest.length, wanted, readFrom)
     this.#bytes = bytes.subarray(0, rest.length + bytesRead)
     this.#from = this.position
+    this.#chunkBytes = Math.min(2 * this.#chunkBytes, chunkBytesMax)
     return bytesRead > 0
   }
 
@@ -176,4 +189,17 @@ export class TailFile {
     this.#bytes = noBytes
     this.#from = this.position
   }
+}
+
+/** Where the lines of a batch begin and end while they are looked for; the batch gets its own. */
+let foundStarts = new Uint32Array(1024)
+let foundEnds = new Uint32Array(1024)
+
+function makeRoom(): void {
+  const starts = new Uint32Array(2 * foundStarts.length)
+  const ends = new Uint32Array(2 * foundEnds.length)
+  starts.set(foundStarts)
+  ends.set(foundEnds)
+  foundStarts = starts
+  foundEnds = ends
 }
