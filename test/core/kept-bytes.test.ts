@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
 import { EventBatch } from '../../src/core/event-batch.ts'
 import { KeptBytes } from '../../src/core/kept-bytes.ts'
+import { fc } from '../support/properties.ts'
 
 const mebibyte = 1024 * 1024
 const slack = 4 * mebibyte
