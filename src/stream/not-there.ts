@@ -26,7 +26,6 @@ const missing: readonly {
     type: SparkContext,
     names: {
       objectFile: 'read JSON lines: textFile and map(JSON.parse)',
-      register: 'use longAccumulator, doubleAccumulator or collectionAccumulator',
       addSparkListener: 'use ssc.addStreamingListener',
     },
   },

@@ -123,7 +123,44 @@ export class Accumulator {
   }
 }
 
-export type SharedValue = Accumulator | CollectionAccumulator<unknown> | Broadcast<unknown>
+/**
+ * The base of a job's own accumulators, given to `sparkContext.register`.
+ *
+ * As Spark's, without `copy` and `merge`: what functions over records add in other threads is added to the job's own one
+ * when their task has succeeded. There, `value` shows nothing of it.
+ */
+export abstract class AccumulatorV2<I, O> {
+  abstract get value(): O
+  abstract get isZero(): boolean
+  abstract add(value: I): void
+  abstract reset(): void
+}
+
+/** An accumulator of the job's own, of which tasks of other threads keep what they add for the job's thread. */
+export class RegisteredAccumulator {
+  readonly #accumulator: AccumulatorV2<unknown, unknown>
+  #added: unknown[] = []
+
+  /** `isElsewhere`: this is a thread for tasks. */
+  constructor(accumulator: AccumulatorV2<never, unknown>, isElsewhere: boolean) {
+    this.#accumulator = accumulator
+    if (isElsewhere) this.#accumulator.add = (value) => this.#added.push(value)
+  }
+
+  /** What was added since the last call, taken out; undefined for nothing. */
+  takeUpdate(): readonly unknown[] | undefined {
+    if (this.#added.length === 0) return undefined
+    const added = this.#added
+    this.#added = []
+    return added
+  }
+
+  merge(values: readonly unknown[]): void {
+    for (const value of values) this.#accumulator.add(value)
+  }
+}
+
+export type SharedValue = Accumulator | CollectionAccumulator<unknown> | RegisteredAccumulator | Broadcast<unknown>
 
 /** What a task has added to an accumulator: which one, in the order in which the job made them, and what. */
 export type Update = readonly [index: number, update: unknown]

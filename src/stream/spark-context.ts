@@ -13,7 +13,15 @@ import { collectPartition, type FilePart, indexesOf, prepare } from './rdd/plan.
 import { RDD, type RddContext } from './rdd/rdd.ts'
 import { LocalRunner } from './rdd/runner.ts'
 import { FilesPlan, ItemsPlan, slice } from './rdd/source.ts'
-import { Accumulator, Broadcast, CollectionAccumulator, type SharedValue, SharedValues } from './shared.ts'
+import {
+  Accumulator,
+  type AccumulatorV2,
+  Broadcast,
+  CollectionAccumulator,
+  RegisteredAccumulator,
+  type SharedValue,
+  SharedValues,
+} from './shared.ts'
 import { readTextPart, textParts } from './text-file.ts'
 import { require_ } from './time.ts'
 
@@ -71,6 +79,7 @@ export class SparkContext implements RddContext {
   #rddCount = 0
   #checkpointDir: string | undefined
   #broadcastCount = 0
+  readonly #registered = new Set<object>()
   #stopped = false
   #stopActions: (() => void)[] = []
 
@@ -248,6 +257,18 @@ export class SparkContext implements RddContext {
   /** A list that functions over records may add to; a function that runs twice adds twice. */
   collectionAccumulator<T>(name?: string): CollectionAccumulator<T> {
     return this.#noted(new CollectionAccumulator<T>(name))
+  }
+
+  /** Lets functions over records add to an accumulator of the job's own. Throws when it has been given before. */
+  register(accumulator: AccumulatorV2<never, unknown>, name?: string): void {
+    if (this.#registered.has(accumulator)) {
+      throw new FlumeError(
+        'INVALID_STATE',
+        `Cannot register an Accumulator twice${name === undefined ? '' : `: ${name}`}.`,
+      )
+    }
+    this.#registered.add(accumulator)
+    this.#noted(new RegisteredAccumulator(accumulator, shadowRole() !== undefined))
   }
 
   #noted<V extends SharedValue>(value: V): V {

@@ -23,7 +23,7 @@ const offered: readonly (readonly [what: string, on: object, names: string])[] =
   [
     'SparkContext',
     api.SparkContext.prototype,
-    'parallelize makeRDD emptyRDD textFile wholeTextFiles binaryFiles binaryRecords union broadcast longAccumulator doubleAccumulator collectionAccumulator setLogLevel setCheckpointDir getCheckpointDir defaultParallelism defaultMinPartitions appName applicationId master startTime version isLocal isStopped getConf runJob stop',
+    'parallelize makeRDD emptyRDD textFile wholeTextFiles binaryFiles binaryRecords union broadcast longAccumulator doubleAccumulator collectionAccumulator register setLogLevel setCheckpointDir getCheckpointDir defaultParallelism defaultMinPartitions appName applicationId master startTime version isLocal isStopped getConf runJob stop',
   ],
   ['SparkContext (static)', api.SparkContext, 'getOrCreate'],
   [

@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { BatchInfo, Seconds, SparkConf, StatsReportListener, StreamingContext, Time } from '../../src/stream/api.ts'
+import {
+  AccumulatorV2,
+  BatchInfo,
+  Seconds,
+  SparkConf,
+  StatsReportListener,
+  StreamingContext,
+  Time,
+} from '../../src/stream/api.ts'
 import { StreamBench } from '../support/stream-bench.ts'
 
 describe('what functions share with the job', () => {
@@ -32,6 +40,27 @@ describe('what functions share with the job', () => {
     assert.deepEqual([odd.name, odd.value.sort(), sum.value, sum.count, sum.avg], ['odd', [1, 3], 6, 3, 2])
     odd.reset()
     assert.ok(odd.isZero)
+  })
+
+  test('an accumulator of the job’s own is registered, once', async () => {
+    await using bench = new StreamBench()
+    class Largest extends AccumulatorV2<number, number> {
+      value = Number.NEGATIVE_INFINITY
+      get isZero(): boolean {
+        return this.value === Number.NEGATIVE_INFINITY
+      }
+      add(value: number): void {
+        this.value = Math.max(this.value, value)
+      }
+      reset(): void {
+        this.value = Number.NEGATIVE_INFINITY
+      }
+    }
+    const largest = new Largest()
+    bench.sc.register(largest, 'largest')
+    await bench.sc.parallelize([1, 3, 2]).foreach((x) => largest.add(x))
+    assert.equal(largest.value, 3)
+    assert.throws(() => bench.sc.register(largest, 'largest'), /Cannot register an Accumulator twice: largest/)
   })
 })
 

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { isMainThread, threadId } from 'node:worker_threads'
 import {
+  AccumulatorV2,
   ConsumerStrategies,
   type DStream,
   LocationStrategies,
@@ -16,7 +17,30 @@ import { FakeKafka } from './fake-kafka.ts'
 
 /** What output operations saw; filled in the job's own thread only. */
 export const seen: unknown[] = []
-export const shared: { lines?: () => number; sum?: () => number; words?: () => string[]; token?: number } = {}
+export const shared: {
+  lines?: () => number
+  sum?: () => number
+  words?: () => string[]
+  longest?: () => string
+  token?: number
+} = {}
+
+/** An accumulator of the job's own. */
+class Longest extends AccumulatorV2<string, string> {
+  value = ''
+
+  get isZero(): boolean {
+    return this.value === ''
+  }
+
+  add(word: string): void {
+    if (word.length > this.value.length) this.value = word
+  }
+
+  reset(): void {
+    this.value = ''
+  }
+}
 
 export class Point {
   readonly x: number
@@ -59,12 +83,20 @@ const jobs: Readonly<Record<string, (ssc: StreamingContext, folder: string) => v
     const lines = sparkContext.longAccumulator('lines')
     const sum = sparkContext.doubleAccumulator()
     const words = sparkContext.collectionAccumulator<string>()
-    Object.assign(shared, { lines: () => lines.count, sum: () => sum.value, words: () => words.value })
+    const longest = new Longest()
+    sparkContext.register(longest, 'longest')
+    Object.assign(shared, {
+      lines: () => lines.count,
+      sum: () => sum.value,
+      words: () => words.value,
+      longest: () => longest.value,
+    })
     out(
       numbers(ssc, [1, 2, 3, 4]).map((n) => {
         lines.add(1)
         sum.add(n / 2)
         words.add(`n${n}`)
+        longest.add(n === 3 ? 'three' : 'n')
         if (n === 2 && isFirst(folder, 'failed')) throw new Error('once')
         return n
       }),

@@ -14,7 +14,7 @@ import { asError, explain, FlumeError } from '../../core/error.ts'
 import type { Logger } from '../../monitor/logger.ts'
 import { CannotCross, type Column } from '../rdd/column.ts'
 import type { Dataset, Origin, OutputFile, Remote, Route } from '../rdd/plan.ts'
-import type { SharedValues } from '../shared.ts'
+import type { SharedValues, Update } from '../shared.ts'
 import { type Captured, capturedValues, changedBetween } from './captured.ts'
 import { sendable, type Traced, trace } from './chain.ts'
 import type { Operators } from './operators.ts'
@@ -238,8 +238,7 @@ export class Threads implements Remote {
         this.#giveUp(`the job cannot be loaded in a worker thread: ${explain(rebuiltError(message.error))}`)
         break
       case 'done':
-        this.#options.shared?.merge(message.updates)
-        this.#freed(thread)?.resolve(message.result)
+        this.#done(thread, message.updates, message.result)
         break
       case 'failed': {
         const error = rebuiltError(message.error)
@@ -247,6 +246,17 @@ export class Threads implements Remote {
       }
     }
     this.#pump()
+  }
+
+  #done(thread: Thread, updates: readonly Update[], result: unknown): void {
+    const task = this.#freed(thread)
+    try {
+      this.#options.shared?.merge(updates)
+      task?.resolve(result)
+    } catch (error) {
+      // An accumulator of the job's own has not taken what the task added.
+      task?.reject(asError(error))
+    }
   }
 
   #loaded(thread: Thread, graph: readonly string[]): void {

@@ -158,6 +158,7 @@ describe('what tasks share with the job', () => {
     assert.equal(shared.lines?.(), 4)
     assert.equal(shared.sum?.(), 5)
     assert.deepEqual(shared.words?.().sort(), ['n1', 'n2', 'n3', 'n4'])
+    assert.equal(shared.longest?.(), 'three')
   })
 
   test('a broadcast value is the one of the thread of the job', async (t) => {
