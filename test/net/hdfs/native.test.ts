@@ -102,6 +102,21 @@ describe('a native client', () => {
     await files.close()
   })
 
+  it('finds data nodes that live behind more dead ones than Java’s client would try', async () => {
+    const large = await FakeHdfs.start(10)
+    let dead = 7
+    large.chance = (at) => (at === 'set-up' && dead-- > 0 ? { kind: 'refuse', node: 0 } : undefined)
+    const files = client(large)
+    const file = await files.begin('/behind', [Buffer.from('one ')])
+    await file.write([Buffer.from('two')])
+    await file.close()
+    assert.equal(large.contentOf('/behind'), 'one two')
+    assert.ok(dead < 0, 'all of them were met')
+    await files.close()
+    await large.stop()
+    assert.deepEqual(large.complaints, [])
+  })
+
   it('leaves a data node out that hangs, though others wait for it', async () => {
     for (const hung of [0, 1, 2]) {
       const files = client(fake, { timeoutMs: 4000 })

@@ -49,7 +49,11 @@ interface Packet {
 const inFlightMaxBytes = 8 * 1024 * 1024
 /** Java's: recoveries without an acked packet in between. */
 const recoveriesMax = 5
-const setUpTriesMax = 4
+/**
+ * Set-ups of one block, each without the nodes that are known by then. Java's client gives up after four; but for ten
+ * minutes the name node offers nodes that have just died, and a rack has more than three.
+ */
+const setUpTriesMax = 12
 const restartPauseMs = 4000
 const restartPatienceMs = 30_000
 /** The answer is yes within milliseconds; Java's first pause of 400 ms is most of what a small file costs there. */
