@@ -1,5 +1,6 @@
 // A test reporter that says one line per file, every failure in full, and Node's own closing figures.
-import { relative } from 'node:path'
+import { writeFileSync } from 'node:fs'
+import { basename, relative } from 'node:path'
 import { inspect } from 'node:util'
 
 const colour = process.stdout.isTTY
@@ -48,6 +49,12 @@ export default async function* report(events) {
     }
   }
   yield closeFile()
+  // For who wants to run them again.
+  const failedList = process.env.FAILED_LIST
+  if (failedList) {
+    const names = failures.map(({ file: where }) => basename(where ?? '').replace(/(\.(peer|parity))?\.[jt]s$/, ''))
+    writeFileSync(failedList, [...new Set(names)].join('\n'))
+  }
   if (failures.length > 0) yield `\n${red('✖')} failing tests:\n`
   for (const { name, file: where, line, details } of failures) {
     const error = details.error?.cause ?? details.error

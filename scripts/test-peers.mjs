@@ -26,7 +26,8 @@ if (kinds.length === 0) {
 }
 let failed = false
 for (const kind of kinds) {
-  const { status } = spawnSync(process.execPath, [join(root, 'scripts/test.mjs'), kind, ...words], { stdio: 'inherit' })
-  failed ||= status !== 0
+  // A real system that was slow to start or to stop is no fault of ours; what is one fails again.
+  const args = [join(root, 'scripts/test.mjs'), kind, '--again', ...words]
+  if (spawnSync(process.execPath, args, { stdio: 'inherit' }).status !== 0) failed = true
 }
 process.exit(failed ? 1 : 0)

@@ -1,8 +1,9 @@
-// Runs the built tests of one kind with Node's own runner. Usage: test.mjs [test|peer|sim|parity] [--coverage] [PART-OF-PATH…]
+// Runs the built tests of one kind with Node's own runner. Usage: test.mjs [test|peer|sim|parity] [OPTION…] [PART-OF-PATH…]
+// --coverage: with c8. --again: up to three files that fail are tried once more, alone, and named at the end.
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
-import { dirname, join, relative } from 'node:path'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { basename, dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -15,7 +16,7 @@ const kinds = {
   parity: { timeoutMs: 480_000, oneByOne: true },
 }
 
-const words = process.argv.slice(2).filter((word) => word !== '--coverage')
+const words = process.argv.slice(2).filter((word) => !word.startsWith('--'))
 const coverage = process.argv.includes('--coverage')
 const kind = words[0] in kinds ? words.shift() : 'test'
 const folder = join(root, 'dist', 'test')
@@ -31,24 +32,43 @@ if (files.length === 0) {
   process.exit(1)
 }
 
+/** Files that are tried again; more than these are no accident. */
+const againMax = 3
 const { timeoutMs, oneByOne } = kinds[kind]
-const command = [
+const failedList = join(mkdtempSync(join(tmpdir(), 'flume-ts-tests-')), 'failed')
+const flags = [
   ...['--enable-source-maps', '--test', `--test-timeout=${timeoutMs}`],
   // Node leaves one processor free; much of a test file's time is starting and waiting.
   `--test-concurrency=${oneByOne ? 1 : Math.max(2, availableParallelism())}`,
   `--test-reporter=${relative(process.cwd(), join(root, 'scripts', 'reporter.mjs')).replace(/^(?!\.)/, './')}`,
   '--test-reporter-destination=stdout',
-  ...files,
 ]
 const collected = join(root, 'coverage', 'tmp')
 if (coverage) rmSync(join(root, 'coverage'), { recursive: true, force: true })
-const { status } = spawnSync(process.execPath, command, {
-  cwd: root,
-  stdio: 'inherit',
-  env: { ...process.env, ...(coverage && { NODE_V8_COVERAGE: collected }) },
-})
+let status = run(files)
+let late = []
+if (status !== 0 && process.argv.includes('--again')) {
+  const names = existsSync(failedList) ? readFileSync(failedList, 'utf8').split('\n').filter(Boolean) : []
+  const filesOf = (name) => files.filter((file) => basename(file).includes(name) || file.includes(`${name}.`))
+  if (names.length > 0 && names.length <= againMax && names.every((name) => filesOf(name).length > 0)) {
+    console.log(`── once more, alone: ${names.join(', ')}`)
+    status = run([...new Set(names.flatMap(filesOf))])
+    if (status === 0) late = names
+  }
+}
+rmSync(dirname(failedList), { recursive: true })
 if (coverage) report()
-process.exit(status ?? 1)
+if (late.length > 0) console.log(`ℹ passed at the second try only: ${late.join(', ')}`)
+process.exit(status)
+
+function run(some) {
+  const { status } = spawnSync(process.execPath, [...flags, ...some], {
+    cwd: root,
+    stdio: 'inherit',
+    env: { ...process.env, FAILED_LIST: failedList, ...(coverage && { NODE_V8_COVERAGE: collected }) },
+  })
+  return status ?? 1
+}
 
 /** Prints the coverage of src and leaves it as lcov in coverage/. */
 function report() {
