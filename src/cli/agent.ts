@@ -4,7 +4,6 @@ import { Agent } from '../agent/runtime/agent.ts'
 import { describeFlows, describeSummary } from '../agent/runtime/flows.ts'
 import { systemClock } from '../core/clock.ts'
 import { explain } from '../core/error.ts'
-import { keepAlive } from '../core/keep-alive.ts'
 import { closingLines } from '../monitor/flume-metrics.ts'
 import { createLogger, escapeControls, type Logger } from '../monitor/logger.ts'
 import type { AgentSnapshot } from '../monitor/snapshot.ts'
@@ -63,7 +62,6 @@ async function run(model: Model, source: ConfigSource, options: AgentOptions, te
     pollIntervalMs: options.reload ? options.pollIntervalMs : undefined,
     say: (line) => terminal.stderr.write(`${line}\n`),
   })
-  const release = keepAlive()
   const ended = Promise.race([
     stopSignal(() => terminal.stderr.write(`flume-ts: stopped at once; ${agent.atRisk} events in memory are lost\n`)),
     hangUp(() => void reloader.now()),
@@ -100,7 +98,6 @@ async function run(model: Model, source: ConfigSource, options: AgentOptions, te
   const reason = await ended.catch(async (thrown: unknown) => {
     await Promise.all([reloader.stop(), monitoring.stop()])
     log.flush()
-    release()
     throw thrown
   })
   stopping = true
@@ -111,7 +108,6 @@ async function run(model: Model, source: ConfigSource, options: AgentOptions, te
   sayClosing(agent.snapshot(), log)
   await monitoring.stop()
   log.flush()
-  release()
   terminal.stdout.write(`agent ${model.name} stopped\n`)
   for (const line of describeSummary(agent.summary)) terminal.stdout.write(`  ${line}\n`)
   return reason instanceof Error || agent.atRisk > 0 ? 1 : 0

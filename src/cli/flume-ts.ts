@@ -29,7 +29,10 @@ export async function main(
     return 1
   }
   const { explain, FlumeError } = await import('../core/error.ts')
+  const { keepAlive } = await import('../core/keep-alive.ts')
   const [word, ...rest] = argv
+  // A command may wait for nothing but a pause, or an answer on a connection that holds nobody.
+  const release = keepAlive()
   try {
     if (word === undefined) {
       throw new FlumeError('USAGE', 'no command is given', { hint: 'flume-ts help lists the commands' })
@@ -39,6 +42,8 @@ export async function main(
   } catch (thrown) {
     terminal.stderr.write(`flume-ts: ${explain(thrown)}\n`)
     return thrown instanceof FlumeError && thrown.code === 'USAGE' ? 2 : 1
+  } finally {
+    release()
   }
 }
 

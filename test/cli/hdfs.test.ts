@@ -4,9 +4,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { after, describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { main } from '../../src/cli/flume-ts.ts'
+import { systemClock } from '../../src/core/clock.ts'
+import { NativeHdfs } from '../../src/net/hdfs/native/native-hdfs.ts'
 import { OpenNames } from '../../src/storage/open-names.ts'
 import { realDisk } from '../../src/storage/real-disk.ts'
+import { settle } from '../../src/testing/manual-clock.ts'
+import { FakeHdfs } from '../support/fake-hdfs.ts'
+import { RunningProcess } from '../support/running-process.ts'
+
+const flumeTs = fileURLToPath(new URL('../../../bin/flume-ts.js', import.meta.url))
 
 const folder = mkdtempSync(join(tmpdir(), 'flume-ts-'))
 after(() => rmSync(folder, { recursive: true }))
@@ -87,6 +95,28 @@ describe('flume-ts hdfs', () => {
     assert.match((await recover('/c.tmp', '--force')).out, /\/c\.tmp is closed, 4 bytes/)
     await held.remove('/c.tmp')
     await held.close()
+  })
+
+  it('asks again, as a process of its own, until the writer of a file has closed it', async (t) => {
+    const fake = await FakeHdfs.start()
+    t.after(() => fake.stop())
+    const { host, port } = fake.nameNode
+    const files = new NativeHdfs({ nameNodes: [fake.nameNode], user: 'u', timeoutMs: 10_000, clock: systemClock })
+    const file = await files.begin('/open', [Buffer.from('bytes')])
+    const url = `hdfs://${host}:${port}/open`
+    const recover = new RunningProcess('recover', process.execPath, [flumeTs, 'hdfs', 'recover', url])
+    t.after(() => recover.stop())
+    // It has looked at the file, and waits for nothing but its next look.
+    let isOver = false
+    void recover.exited.then(() => {
+      isOver = true
+    })
+    while (!isOver && (fake.calls.get('isFileClosed') ?? 0) < 2) await settle()
+    await file.close()
+    await files.close()
+    assert.equal(await recover.exited, 0, recover.stderr)
+    assert.match(recover.stdout, /^\/open is closed, 5 bytes$/m)
+    assert.deepEqual(fake.complaints, [])
   })
 
   const wrong: [argv: string[], code: number, err: RegExp][] = [

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { type Clock, systemClock } from '../../src/core/clock.ts'
 import type { EventBatch } from '../../src/core/event-batch.ts'
+import { keepAlive } from '../../src/core/keep-alive.ts'
 import { seededRandom } from '../../src/core/random.ts'
 import { flumeService } from '../../src/net/avro-rpc/flume-service.ts'
 import { freePort } from '../support/free-port.ts'
@@ -111,6 +112,8 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   })
   const [kills = '200', seed = '1'] = positionals
   const say = (line: string): void => console.error(line)
+  // While no agent runs, nothing but a pause or an answer of HDFS is waited for.
+  const release = keepAlive()
   if (values.flow === 'avro') {
     const result = await crashLoop(Number(kills), Number(seed), say)
     console.log(
@@ -123,4 +126,5 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
       `${values.flow}: ${kills} kills: ${written} lines written, none lost; ${arrived} arrived, ${doubles} of them twice; up to ${orphans} files were left open by kills, ${left} of them keep their in-use name`,
     )
   }
+  release()
 }
