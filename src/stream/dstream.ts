@@ -15,6 +15,7 @@ import {
 } from './op/update-state-by-key.ts'
 import { checkWindow, WindowNode } from './op/window.ts'
 import { checkSaveOptions, type SaveFilesOptions } from './output/format.ts'
+import { objectLine } from './output/object-line.ts'
 import { type Partitioner, toPartitioner } from './rdd/partitioner.ts'
 import { grouping, RDD } from './rdd/rdd.ts'
 import { StorageLevel } from './storage-level.ts'
@@ -424,6 +425,14 @@ export class DStream<T> {
       ...(suffix && { suffix }),
       ...(compression && { compression }),
     })
+  }
+
+  /**
+   * As `saveAsTextFiles`, one record a line in a form that `sparkContext.objectFile` reads back with its types: dates, maps,
+   * sets, bytes, big numbers. Records of a class come back as plain objects; functions cannot be written.
+   */
+  saveAsObjectFiles(prefix: string, suffix?: string): void {
+    this.map(objectLine).#save('saveAsObjectFiles', prefix, { format: 'text', ...(suffix && { suffix }) })
   }
 
   /** As `saveAsTextFiles`, in other formats. A batch without records has no Avro or Parquet file unless a schema is given. Not in Spark. */

@@ -1,6 +1,5 @@
 import { FlumeError } from '../core/error.ts'
 import { DStream } from './dstream.ts'
-import { RDD } from './rdd/rdd.ts'
 import { SparkContext } from './spark-context.ts'
 
 /** What a job written for Spark may call and is not offered, with what to do instead. Typed jobs do not compile; others are told. */
@@ -11,21 +10,13 @@ const missing: readonly {
   {
     type: DStream,
     names: {
-      saveAsObjectFiles: "write JSON lines: saveAsFiles with format 'json'",
       saveAsHadoopFiles: 'use saveAsTextFiles or saveAsFiles',
       saveAsNewAPIHadoopFiles: 'use saveAsTextFiles or saveAsFiles',
     },
   },
   {
-    type: RDD,
-    names: {
-      saveAsObjectFile: "write JSON lines: saveAsFiles with format 'json'",
-    },
-  },
-  {
     type: SparkContext,
     names: {
-      objectFile: 'read JSON lines: textFile and map(JSON.parse)',
       addSparkListener: 'use ssc.addStreamingListener',
     },
   },

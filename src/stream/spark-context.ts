@@ -9,6 +9,7 @@ import { type FileEntry, type FileSystem, glob, joinPath, locate } from './files
 import { readRecords } from './fixed-records.ts'
 import { type ContextSurroundings, currentSurroundings, launchedJob, launchLogger, shadowRole } from './launch.ts'
 import { LeveledLogger } from './log-level.ts'
+import { readObjectLine } from './output/object-line.ts'
 import { collectPartition, type FilePart, indexesOf, prepare } from './rdd/plan.ts'
 import { RDD, type RddContext } from './rdd/rdd.ts'
 import { LocalRunner } from './rdd/runner.ts'
@@ -175,6 +176,11 @@ export class SparkContext implements RddContext {
       for (const entry of entries) parts.push(...textParts(files, uri, entry, this.defaultParallelism))
     }
     return new RDD<string>(this, new FilesPlan<string>(parts, readTextPart))
+  }
+
+  /** The records that `saveAsObjectFile` has written. */
+  async objectFile<T>(paths: string): Promise<RDD<T>> {
+    return (await this.textFile(paths)).map((line) => readObjectLine(line) as T)
   }
 
   /** The files of a path as `textFile` takes it, each a pair of its path and its text; one partition per file. */

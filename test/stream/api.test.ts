@@ -23,7 +23,7 @@ const offered: readonly (readonly [what: string, on: object, names: string])[] =
   [
     'SparkContext',
     api.SparkContext.prototype,
-    'parallelize makeRDD emptyRDD textFile wholeTextFiles binaryFiles binaryRecords union broadcast longAccumulator doubleAccumulator collectionAccumulator register setLogLevel setCheckpointDir getCheckpointDir defaultParallelism defaultMinPartitions appName applicationId master startTime version isLocal isStopped getConf runJob stop',
+    'parallelize makeRDD emptyRDD textFile wholeTextFiles objectFile binaryFiles binaryRecords union broadcast longAccumulator doubleAccumulator collectionAccumulator register setLogLevel setCheckpointDir getCheckpointDir defaultParallelism defaultMinPartitions appName applicationId master startTime version isLocal isStopped getConf runJob stop',
   ],
   ['SparkContext (static)', api.SparkContext, 'getOrCreate'],
   [
@@ -46,7 +46,7 @@ const offered: readonly (readonly [what: string, on: object, names: string])[] =
   [
     'DStream',
     api.DStream.prototype,
-    'map mapToPair flatMap filter glom mapPartitions repartition union reduce count countByValue transform transformWith foreachRDD print saveAsTextFiles saveAsFiles window reduceByWindow countByWindow countByValueAndWindow slice persist cache checkpoint context slideDuration ' +
+    'map mapToPair flatMap filter glom mapPartitions repartition union reduce count countByValue transform transformWith foreachRDD print saveAsTextFiles saveAsObjectFiles saveAsFiles window reduceByWindow countByWindow countByValueAndWindow slice persist cache checkpoint context slideDuration ' +
       'groupByKey reduceByKey combineByKey mapValues flatMapValues groupByKeyAndWindow reduceByKeyAndWindow join leftOuterJoin rightOuterJoin fullOuterJoin cogroup updateStateByKey updateStateByKeyIter updateStateByKeyWithTime mapWithState',
   ],
   ['MapWithStateDStream', api.MapWithStateDStream.prototype, 'stateSnapshots'],

@@ -112,11 +112,9 @@ test('a context is made of a master, a name and a batch interval, and a conf kee
 test('what is not there yet says so, and what to do instead', async () => {
   await using bench = new StreamBench()
   const stream = bench.queue([1]) as unknown as Record<string, () => void>
-  const rdd = bench.sc.parallelize([1]) as unknown as Record<string, () => void>
   const sc = bench.sc as unknown as Record<string, () => void>
   for (const [call, message] of [
-    [() => stream['saveAsObjectFiles']?.(), /^DStream.saveAsObjectFiles is not there yet$/],
-    [() => rdd['saveAsObjectFile']?.(), /^RDD.saveAsObjectFile is not there yet$/],
+    [() => stream['saveAsHadoopFiles']?.(), /^DStream.saveAsHadoopFiles is not there yet$/],
     [() => sc['addSparkListener']?.(), /^SparkContext.addSparkListener is not there yet$/],
   ] as const) {
     assert.throws(call, { code: 'UNSUPPORTED', message, hint: /./ })

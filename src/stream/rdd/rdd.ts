@@ -1,5 +1,6 @@
 import { seededRandom } from '../../core/random.ts'
 import type { SaveFilesOptions } from '../output/format.ts'
+import { objectLine } from '../output/object-line.ts'
 import { StorageLevel } from '../storage-level.ts'
 import { type Shape, textForm } from '../text-form.ts'
 import { IllegalArgumentError } from '../time.ts'
@@ -1012,6 +1013,11 @@ export class RDD<T> implements Dataset<T> {
    */
   saveAsTextFile(path: string, compression?: 'gzip'): Promise<void> {
     return saveFiles(this, path, { format: 'text', ...(compression && { compression }) })
+  }
+
+  /** As `saveAsTextFile`, in the form of `saveAsObjectFiles`. */
+  saveAsObjectFile(path: string): Promise<void> {
+    return saveFiles(this.map(objectLine), path, { format: 'text' })
   }
 
   /** As `saveAsTextFile`, in other formats. Not in Spark, where a data set has them only as a DataFrame. */

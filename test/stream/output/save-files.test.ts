@@ -25,6 +25,36 @@ async function saved(t: TestContext, records: readonly unknown[], options: SaveF
   return readFile(join(folder, names[0] as string))
 }
 
+describe('object files', () => {
+  const records = [
+    new Date(5),
+    new Map([['a', new Set([1n])]]),
+    { b: [undefined, null] },
+    'line\nbreak',
+    Uint8Array.of(1, 2),
+  ]
+
+  test('keep records with their types, of a data set and of every batch', async (t) => {
+    const folder = await tempFolder(t)
+    await using bench = new StreamBench()
+    await bench.sc.parallelize(records, 2).saveAsObjectFile(join(folder, 'set'))
+    assert.deepEqual(await (await bench.sc.objectFile(join(folder, 'set'))).collect(), records)
+    bench.queue(records).saveAsObjectFiles(join(folder, 'batch'), 'obj')
+    void bench.ssc.start()
+    await bench.batches(1)
+    const [first] = (await readdir(folder)).filter((name) => name.startsWith('batch-'))
+    assert.equal(first, 'batch-1000.obj')
+    assert.deepEqual(await (await bench.sc.objectFile(join(folder, 'batch-1000.obj'))).collect(), records)
+  })
+
+  test('of others are told', async (t) => {
+    const path = join(await tempFolder(t), 'lines')
+    await writeFile(path, 'no object\n')
+    await using bench = new StreamBench()
+    await assert.rejects((await bench.sc.objectFile(path)).collect(), /a line is no record of saveAsObjectFile/)
+  })
+})
+
 describe('saveAsFiles', () => {
   test('every batch is a folder with a file per partition, named for its format, and _SUCCESS (B62, B63)', async (t) => {
     const folder = await tempFolder(t)
