@@ -21,7 +21,7 @@ export default async function* report(events) {
     const name = relative(process.cwd(), file)
       .replace(/^dist\/test\//, '')
       .replace(/\.js$/, '')
-    if (/^parity\/(?!config|streams)/.test(name)) sideBySide += passed
+    if (/^(test\/)?parity\/(?!config|stream)/.test(name)) sideBySide += passed
     const mark = failed > 0 ? red('✖') : green('✔')
     return `${mark} ${name}: ${failed > 0 ? `${failed} failed, ` : ''}${passed} passed (${Math.round(ms)} ms)\n`
   }
