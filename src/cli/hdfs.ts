@@ -1,11 +1,10 @@
 import { once } from 'node:events'
 import { open } from 'node:fs/promises'
-import { homedir } from 'node:os'
-import { resolve } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import { Command, CommanderError, Option } from 'commander'
 import { systemClock } from '../core/clock.ts'
 import { explain, FlumeError } from '../core/error.ts'
+import { homePath } from '../core/home-path.ts'
 import { escapeControls } from '../monitor/logger.ts'
 import {
   type FileStatus,
@@ -177,7 +176,7 @@ async function finishNoted(
     `${normalizePath(name)}/`.startsWith(asked === '/' ? '/' : `${asked}/`)
   const { claimed, alive, problems } = await OpenNames.claim(
     realDisk,
-    resolve(openFiles.replace(/^~(?=\/|$)/, homedir())),
+    homePath(openFiles),
     ({ place }, names) => place === fileSystem.address && names.some(isAsked),
   )
   const warn = (message: string): void => {

@@ -5,7 +5,7 @@ import { mountFileSystems } from '../stream/files.ts'
 import { inspectCheckpoint, verifyCheckpoint } from './checkpoint.ts'
 import { mountOf } from './mount.ts'
 import { exitCodes, type SubmitOptions, submit } from './submit.ts'
-import { watchJob } from './watch-job.ts'
+import { type WatchOptions, watchJob } from './watch-job.ts'
 
 const packageFile = new URL('../../../package.json', import.meta.url)
 
@@ -25,14 +25,7 @@ function milliseconds(text: string): number {
   return Number(text)
 }
 
-interface ParsedOptions {
-  readonly master?: string
-  readonly name?: string
-  readonly conf?: readonly [string, string][]
-  readonly propertiesFile?: string
-  readonly batchInterval?: number
-  readonly mount: readonly string[]
-  readonly check?: boolean
+interface ParsedOptions extends Omit<WatchOptions, 'job' | 'args'> {
   readonly watch?: boolean
 }
 

@@ -19,18 +19,23 @@ import { stopSignal } from './signals.ts'
 
 export const exitCodes = { done: 0, failed: 1, usage: 2 } as const
 
-export interface SubmitOptions {
+/** What can be said of a job on the command line. */
+export interface JobOptions {
   readonly job: string
   readonly args: readonly string[]
   readonly master?: string
   readonly name?: string
   readonly conf?: readonly [string, string][]
   readonly propertiesFile?: string
+  /** Milliseconds. */
   readonly batchInterval?: number
-  /** Addresses served from local folders. */
-  readonly mounts?: ReadonlyMap<string, string>
   /** Checks the types first, and runs nothing that has a wrong one. */
   readonly check?: boolean
+}
+
+export interface SubmitOptions extends JobOptions {
+  /** Addresses served from local folders. */
+  readonly mounts?: ReadonlyMap<string, string>
 }
 
 const batchIntervalMsDefault = 1000

@@ -6,22 +6,16 @@ import { fileURLToPath } from 'node:url'
 import { systemClock } from '../core/clock.ts'
 import { bundleJob } from './bundle.ts'
 import { stopSignal } from './signals.ts'
+import type { JobOptions } from './submit.ts'
 
 const command = fileURLToPath(new URL('../../../bin/stream-ts.js', import.meta.url))
 /** How often the files are looked at. */
 const pollMs = 300
 
 /** What `stream-ts submit` was called with. */
-export interface WatchOptions {
-  readonly job: string
-  readonly args: readonly string[]
-  readonly master?: string
-  readonly name?: string
-  readonly conf?: readonly [string, string][]
-  readonly propertiesFile?: string
-  readonly batchInterval?: number
+export interface WatchOptions extends JobOptions {
+  /** As `--mount` takes them. */
   readonly mount: readonly string[]
-  readonly check?: boolean
 }
 
 /**

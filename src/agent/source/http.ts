@@ -13,6 +13,13 @@ const handlerNames = ['JSONHandler', 'BLOBHandler', 'JSONLinesHandler'] as const
 /** Of the morphline module, whose class name is all but that of the other. */
 const morphlineBlob = 'org.apache.flume.sink.solr.morphline.BlobHandler'
 type HandlerName = (typeof handlerNames)[number] | typeof morphlineBlob
+/** What each knows below `handler.`. */
+const handlerKeys: Readonly<Record<HandlerName, readonly string[]>> = {
+  JSONHandler: [],
+  BLOBHandler: ['mandatoryParameters', 'maxBlobLength'],
+  JSONLinesHandler: ['headers'],
+  [morphlineBlob]: ['maxBlobLength'],
+}
 
 const jettyDoc = "A setting of Jetty's, which is not here: without effect."
 const options = {
@@ -95,6 +102,14 @@ export const http = defineSource({
           message: 'has no effect: there is no Jetty here',
         })),
     ),
+    ...Object.keys(options['handler.'])
+      .filter((key) => !handlerKeys[options.handler].includes(key))
+      .map((key) => ({
+        option: `handler.${key}`,
+        severity: 'warning' as const,
+        code: 'no-effect',
+        message: `has no effect: ${options.handler.replace(/^.*\./, '')} does not know it`,
+      })),
     ...(/^[1-9]\d{0,14}$/.test(options['handler.'].maxBlobLength ?? '1')
       ? []
       : [{ option: 'handler.maxBlobLength', message: 'is no number of bytes' }]),
@@ -152,16 +167,21 @@ class HttpSource implements Source {
 
   async run(): Promise<void> {
     const { clock, log, signal } = this.#context
-    const { bind, port, maxRequestBytes } = this.#options
+    const { bind, port, maxRequestBytes, handler } = this.#options
+    const { maxBlobLength } = this.#options['handler.']
+    const blobBytesMax =
+      maxBlobLength !== undefined && handlerKeys[handler].includes('maxBlobLength')
+        ? Number(maxBlobLength)
+        : Number.POSITIVE_INFINITY
     const listener = await HttpListener.open({
       host: bind,
       port,
       clock,
       log,
-      bodyBytesMax: Math.min(maxRequestBytes, Number(this.#options['handler.'].maxBlobLength ?? maxRequestBytes)),
+      bodyBytesMax: Math.min(maxRequestBytes, blobBytesMax),
       headers: this.#headers,
       // Jetty hands bodies on as they came; whoever sends lines packs them as a matter of course.
-      unpacks: this.#options.handler === 'JSONLinesHandler',
+      unpacks: handler === 'JSONLinesHandler',
       tls: serverTls(tlsOf(this.#options), this.#context.settings),
       refuse: (method) =>
         method === 'POST' || method === 'GET' ? undefined : (answersByMethod[method] ?? otherMethod),

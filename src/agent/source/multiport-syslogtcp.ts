@@ -85,7 +85,6 @@ class MultiportSource implements Source {
     this.#options = options
     this.#context = context
     this.#names = new HostNames(context.clock)
-    this.#names = new HostNames(context.clock)
   }
 
   /** Rejects IO when none of the ports can be had; one alone is only said, as in Flume. */

@@ -44,7 +44,6 @@ class SyslogTcpSource implements Source {
     this.#options = options
     this.#context = context
     this.#names = new HostNames(context.clock)
-    this.#names = new HostNames(context.clock)
   }
 
   async run(): Promise<void> {

@@ -37,7 +37,6 @@ class SyslogUdpSource implements Source {
     this.#options = options
     this.#context = context
     this.#names = new HostNames(context.clock)
-    this.#names = new HostNames(context.clock)
     const { keepFields } = options
     this.#reader = new SyslogReader({
       dialect: 'utils',

@@ -307,7 +307,8 @@ describe('http source', () => {
     ))
 
   it('handler.headers names headers, and nothing else', () => {
-    const values = { ...readOptions(http, { port: '0' }), 'handler.': { headers: 'ok, not one, x:y' } }
+    const read = readOptions(http, { port: '0', handler: 'JSONLinesHandler' })
+    const values = { ...read, 'handler.': { headers: 'ok, not one, x:y' } }
     assert.deepEqual(
       http.check?.(values as never, noSettings).map(({ option, message }) => [option, /"(.*)"/.exec(message)?.[1]]),
       [
@@ -316,6 +317,20 @@ describe('http source', () => {
       ],
     )
   })
+
+  for (const [handler, keys, said] of [
+    ['JSONHandler', { mandatoryParameters: 'id', maxBlobLength: '5' }, ['mandatoryParameters', 'maxBlobLength']],
+    ['BLOBHandler', { mandatoryParameters: 'id', maxBlobLength: '5' }, []],
+    ['JSONLinesHandler', { headers: 'id', header: 'id' }, ['header']],
+  ] as const) {
+    it(`${handler} says which settings it does not know`, () => {
+      const values = { ...readOptions(http, { port: '0', handler }), 'handler.': keys }
+      assert.deepEqual(
+        http.check?.(values as never, noSettings).map(({ option, severity }) => `${severity} ${option}`),
+        said.map((key) => `warning handler.${key}`),
+      )
+    })
+  }
 
   it('the BlobHandler of the morphline module tells the type of the body, too; maxBlobLength refuses what it would cut (S-115)', async () => {
     const context = new FakeSourceContext()

@@ -1,8 +1,7 @@
-import { homedir } from 'node:os'
-import { resolve } from 'node:path'
 import { bytesPerSlot } from '../../../core/body-slots.ts'
 import type { Timer } from '../../../core/clock.ts'
 import { asError } from '../../../core/error.ts'
+import { homePath } from '../../../core/home-path.ts'
 import { Slots } from '../../../core/slots.ts'
 import { Takers } from '../../../core/takers.ts'
 import type { Disk } from '../../../storage/disk.ts'
@@ -114,7 +113,7 @@ export class FileChannel implements Channel {
       random,
       report,
       directories: directoriesOf(dataDirs),
-      checkpointDirectory: pathOf(checkpointDir),
+      checkpointDirectory: homePath(checkpointDir),
       ...limitsOf(this.#options),
       syncTakesWithinMs,
       memoryBytesMax,
@@ -382,10 +381,5 @@ function directoriesOf(dataDirs: string): readonly string[] {
     .split(',')
     .map((path) => path.trim())
     .filter((path) => path !== '')
-  return [...new Set(paths.map(pathOf))]
-}
-
-/** `~` is what Flume's own default stands for, the home directory. */
-function pathOf(path: string): string {
-  return resolve(path.replace(/^~(?=\/|$)/, homedir()))
+  return [...new Set(paths.map(homePath))]
 }

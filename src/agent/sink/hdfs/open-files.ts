@@ -1,6 +1,5 @@
-import { homedir } from 'node:os'
-import { resolve } from 'node:path'
 import { explain } from '../../../core/error.ts'
+import { homePath } from '../../../core/home-path.ts'
 import type { Logger } from '../../../monitor/logger.ts'
 import { type Ending, endingName, endingNamed } from '../../../net/hdfs/finish-file.ts'
 import { OpenNames } from '../../../storage/open-names.ts'
@@ -30,7 +29,7 @@ export class OpenFiles {
 
   constructor(settings: OpenFilesSettings, log: Logger) {
     this.#settings = settings
-    this.#directory = resolve(settings.directory.replace(/^~(?=\/|$)/, homedir()))
+    this.#directory = homePath(settings.directory)
     this.#log = log
   }
 
