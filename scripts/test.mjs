@@ -1,5 +1,5 @@
 // Runs the built tests of one kind with Node's own runner. Usage: test.mjs [test|peer|sim|parity] [OPTION…] [PART-OF-PATH…]
-// --coverage: with c8. --again: up to three files that fail are tried once more, alone, and named at the end.
+// --coverage: with c8. --again, or TESTS_AGAIN=1: up to three files that fail are tried once more, alone, and named at the end.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
@@ -47,9 +47,12 @@ const collected = join(root, 'coverage', 'tmp')
 if (coverage) rmSync(join(root, 'coverage'), { recursive: true, force: true })
 let status = run(files)
 let late = []
-if (status !== 0 && process.argv.includes('--again')) {
+if (status !== 0 && (process.argv.includes('--again') || process.env.TESTS_AGAIN === '1')) {
   const names = existsSync(failedList) ? readFileSync(failedList, 'utf8').split('\n').filter(Boolean) : []
-  const filesOf = (name) => files.filter((file) => basename(file).includes(name) || file.includes(`${name}.`))
+  // A suite that several files run is known by its own name.
+  const runsSuite = (file, name) => readFileSync(file, 'utf8').includes(`/contract/${name}.`)
+  const filesOf = (name) =>
+    files.filter((file) => basename(file).includes(name) || file.includes(`${name}.`) || runsSuite(file, name))
   if (names.length > 0 && names.length <= againMax && names.every((name) => filesOf(name).length > 0)) {
     console.log(`── once more, alone: ${names.join(', ')}`)
     status = run([...new Set(names.flatMap(filesOf))])
