@@ -2,13 +2,13 @@
 import { type Clock, systemClock } from '../core/clock.ts'
 import { type Random, systemRandom } from '../core/random.ts'
 import { type Logger, silentLogger } from '../monitor/logger.ts'
-import { openRpcClient, type RpcClient, type RpcClientProperties } from '../net/avro-rpc/rpc-client.ts'
+import { openRpcClient, type RpcClient, type RpcClientProperties } from '../net/flume-rpc/rpc-client.ts'
 
 export type { Clock, Timer } from '../core/clock.ts'
 export { type ErrorCode, FlumeError } from '../core/error.ts'
 export { BatchBuilder, EventBatch } from '../core/event-batch.ts'
 export type { Logger } from '../monitor/logger.ts'
-export type { OutgoingEvent, RpcClient, RpcClientProperties } from '../net/avro-rpc/rpc-client.ts'
+export type { OutgoingEvent, RpcClient, RpcClientProperties } from '../net/flume-rpc/rpc-client.ts'
 
 export interface RpcClientSurroundings {
   /** Hears about hosts that fail and properties without effect; nobody when left out. */

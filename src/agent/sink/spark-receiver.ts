@@ -1,16 +1,16 @@
 import type { SparkEventBatch } from '../../codec/sparksink.ts'
 import { explain } from '../../core/error.ts'
 import { EventBatch } from '../../core/event-batch.ts'
-import type { FlumeSender } from '../../net/avro-rpc/flume-sender.ts'
+import { type Caller, RpcServer } from '../../net/avro-rpc/server.ts'
+import { type SparkFeed, sparkService } from '../../net/avro-rpc/spark-service.ts'
+import type { FlumeSender } from '../../net/flume-rpc/flume-sender.ts'
 import {
   avroSpeech,
   createSender,
   senderBatchSize,
   senderOptions,
   senderProblems,
-} from '../../net/avro-rpc/sender-options.ts'
-import { type Caller, RpcServer } from '../../net/avro-rpc/server.ts'
-import { type SparkFeed, sparkService } from '../../net/avro-rpc/spark-service.ts'
+} from '../../net/flume-rpc/sender-options.ts'
 import { TcpListener } from '../../net/tcp-listener.ts'
 import { choice, count, millis, type Options, port, seconds, text } from '../../spec/option.ts'
 import {

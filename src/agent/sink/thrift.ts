@@ -1,13 +1,13 @@
 import type { EventBatch } from '../../core/event-batch.ts'
-import type { EventSender } from '../../net/avro-rpc/flume-sender.ts'
+import type { EventSender } from '../../net/flume-rpc/flume-sender.ts'
 import {
   type HostAddress,
   hostListOptions,
   hostListProblems,
   hostsOf,
   thriftProtocolWarnings,
-} from '../../net/avro-rpc/host-options.ts'
-import { callOptions, createSender, senderBatchSize, senderProblems } from '../../net/avro-rpc/sender-options.ts'
+} from '../../net/flume-rpc/host-options.ts'
+import { callOptions, createSender, senderBatchSize, senderProblems } from '../../net/flume-rpc/sender-options.ts'
 import { thriftProtocolOf, thriftProtocolOption } from '../../net/thrift-rpc/protocol-option.ts'
 import { clientTls, clientTlsProblems } from '../../net/tls/client.ts'
 import { count, flag, type Options, port, seconds, text } from '../../spec/option.ts'

@@ -1,6 +1,6 @@
-import { deliveringReceiver } from '../../net/avro-rpc/delivery.ts'
 import { flumeService } from '../../net/avro-rpc/flume-service.ts'
 import { RpcServer } from '../../net/avro-rpc/server.ts'
+import { deliveringReceiver } from '../../net/flume-rpc/delivery.ts'
 import { admits, type IpFilterRules, parseIpFilter } from '../../net/ip-filter.ts'
 import { connectionsMaxDefault, TcpListener } from '../../net/tcp-listener.ts'
 import { serverTls, serverTlsProblems } from '../../net/tls/server.ts'

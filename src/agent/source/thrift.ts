@@ -1,4 +1,4 @@
-import { deliveringReceiver } from '../../net/avro-rpc/delivery.ts'
+import { deliveringReceiver } from '../../net/flume-rpc/delivery.ts'
 import { connectionsMaxDefault, TcpListener } from '../../net/tcp-listener.ts'
 import { flumeCalls } from '../../net/thrift-rpc/flume-calls.ts'
 import { thriftProtocolOf, thriftProtocolOption, thriftProtocolProblem } from '../../net/thrift-rpc/protocol-option.ts'

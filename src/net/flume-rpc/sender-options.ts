@@ -4,9 +4,9 @@ import type { SinkCounters } from '../../monitor/counters.ts'
 import type { Logger } from '../../monitor/logger.ts'
 import type { Severity } from '../../spec/finding.ts'
 import { count, millis, type Options, parsed, seconds } from '../../spec/option.ts'
+import { FlumeClient } from '../avro-rpc/flume-client.ts'
 import { ThriftFlumeClient } from '../thrift-rpc/client.ts'
 import type { ClientTls } from '../tls/client.ts'
-import { FlumeClient } from './flume-client.ts'
 import { type EventConnection, FlumeSender } from './flume-sender.ts'
 
 const timeoutMsDefault = 20_000
