@@ -8,7 +8,8 @@ import { fileURLToPath } from 'node:url'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const kinds = {
-  test: { timeoutMs: 120_000 },
+  // For a whole file: minutes on a slow disk, where it takes seconds elsewhere.
+  test: { timeoutMs: 300_000 },
   // A hundred thousand seeds; SIM_SEEDS asks for fewer.
   sim: { timeoutMs: 3_600_000 },
   // These start whole systems, so one after the other.

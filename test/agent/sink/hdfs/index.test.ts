@@ -13,6 +13,7 @@ import { ManualClock } from '../../../../src/testing/manual-clock.ts'
 import { bodies, numbered } from '../../../support/batches.ts'
 import { FakeWebHdfs } from '../../../support/fake-web-hdfs.ts'
 import { hdfsOptions, hdfsSink } from '../../../support/hdfs-sink.ts'
+import { until } from '../../../support/until.ts'
 
 const startMs = 1_700_000_000_000
 const delegationToken = readFileSync(
@@ -548,13 +549,4 @@ async function listFiles(folder: string): Promise<string[]> {
     .flatMap((entry) => (entry.isFile() ? [join(entry.parentPath ?? dirname(entry.path), entry.name)] : []))
     .map((path) => path.slice(folder.length + 1))
     .sort()
-}
-
-/** Resolves when the condition holds; it is brought about by real files and sockets, so it is asked again, not timed. */
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  for (let asked = 0; asked < 20_000; asked++) {
-    if (await condition()) return
-    await new Promise((resolve) => setImmediate(resolve))
-  }
-  assert.fail('what was waited for did not happen')
 }
