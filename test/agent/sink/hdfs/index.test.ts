@@ -395,7 +395,7 @@ describe('the HDFS sink on WebHDFS', () => {
       await clock.advance(59_999)
       assert.deepEqual(found(root), [`${root}/FlumeData.${startMs + 1}.tmp`])
       await clock.advance(1)
-      await until(async () => clock.timerCount === 1)
+      await until(() => clock.dueMs === clock.now() + 60_000)
     }
     await clock.advance(60_000)
     await until(async () => found(root)[0] === `${root}/FlumeData.${startMs + 1}`)
