@@ -8,13 +8,13 @@ import { fileURLToPath } from 'node:url'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const kinds = {
-  // For a file as a whole; on a slow disk one takes ten times as long as elsewhere.
+  // For a whole file: minutes on a slow disk, where it takes seconds elsewhere.
   test: { timeoutMs: 300_000 },
   // A hundred thousand seeds; SIM_SEEDS asks for fewer.
   sim: { timeoutMs: 3_600_000 },
   // These start whole systems, so one after the other.
-  peer: { timeoutMs: 480_000, oneByOne: true },
-  parity: { timeoutMs: 480_000, oneByOne: true },
+  peer: { timeoutMs: 900_000, oneByOne: true },
+  parity: { timeoutMs: 900_000, oneByOne: true },
 }
 
 const words = process.argv.slice(2).filter((word) => !word.startsWith('--'))

@@ -27,6 +27,11 @@ export class ManualClock implements Clock {
     return this.#waiting.length
   }
 
+  /** What `now()` says when the next timer fires; undefined when none is armed. Tells a pause from the time limit of a call. */
+  get dueMs(): number | undefined {
+    return this.#due(Number.POSITIVE_INFINITY)?.atMs
+  }
+
   after(delayMs: number, act: () => void): Timer {
     const waiting: Waiting = {
       atMs: this.#nowMs + Math.max(0, delayMs),

@@ -87,7 +87,7 @@ test('an agent whose monitoring port is taken, or of a type there is not, runs (
   const second = await freePort()
   const strange = await start(test, second, '-Dflume.monitoring.type=jmx')
   await type(second, ['one'])
-  assert.match(strange.stderr, /flume\.monitoring\.type is \\"jmx\\": nothing is monitored/)
+  await strange.waitFor(/flume\.monitoring\.type is \\"jmx\\": nothing is monitored/)
 })
 
 test('an agent that cannot start ends, watched or not', async () => {
@@ -111,7 +111,7 @@ test('an agent that cannot start ends, watched or not', async () => {
   )
   const settings = ['-Dflume.monitoring.type=http', '-Dflume.monitoring.port=0']
   const agent = new RunningProcess('agent', process.execPath, [flumeTs, 'agent', '-f', file, ...settings])
-  const timer = systemClock.after(20_000, () => void agent.stop('SIGKILL'))
+  const timer = systemClock.after(90_000, () => void agent.stop('SIGKILL'))
   assert.equal(await agent.exited, 1, agent.stderr)
   timer.cancel()
   assert.match(agent.stderr, /^flume-ts: .*no such thing/m)

@@ -33,7 +33,12 @@ const job = `export default function (ssc) {
   counts.foreachRDD(async (rdd, time) => console.log('batch', time.milliseconds, await rdd.count()))
 }
 `
-const args = ['submit', '--batch-interval', '100', '--conf', 'spark.streaming.checkpoint.directory=state', 'count.js']
+const args = [
+  'submit',
+  ...['--batch-interval', '100', '--conf', 'spark.streaming.checkpoint.directory=state'],
+  // A stop leaves what ten batches cannot work off, and on a slow disk there is more.
+  ...['--conf', 'spark.streaming.gracefulStopTimeout=60s', 'count.js'],
+]
 
 test('a word count that is killed again and again counts every word once (B65, B134)', async () => {
   const random = seededRandom(7)

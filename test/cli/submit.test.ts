@@ -129,13 +129,15 @@ test('a graceful stop works off what was received; a second signal ends at once 
 }
 `,
   )
-  await using patient = streamTs('submit', '--batch-interval', '100', 'slow.ts')
+  // Ten batches are a second, in which a slow machine does not come to the end of either job.
+  const options = ['--batch-interval', '100', '--conf', 'spark.streaming.gracefulStopTimeout=60s']
+  await using patient = streamTs('submit', ...options, 'slow.ts')
   await patient.waitFor(/begun/)
   assert.equal(await patient.stop('SIGINT'), 0)
   assert.match(patient.stdout, /begun\ndone\n/)
 
-  await job('never.ts', (await readFile(join(folder, 'slow.ts'), 'utf8')).replace('resolve, 400', 'resolve, 60_000'))
-  await using hasty = streamTs('submit', '--batch-interval', '100', 'never.ts')
+  await job('never.ts', (await readFile(join(folder, 'slow.ts'), 'utf8')).replace('resolve, 400', 'resolve, 90_000'))
+  await using hasty = streamTs('submit', ...options, 'never.ts')
   await hasty.waitFor(/begun/)
   process.kill(hasty.pid, 'SIGTERM')
   await hasty.waitFor(/stopping/)

@@ -15,6 +15,7 @@ import type { FlumeReceiver } from '../../src/stream/receiver/flume-push.ts'
 import { settle } from '../../src/testing/manual-clock.ts'
 import { freePort } from '../support/free-port.ts'
 import { StreamBench } from '../support/stream-bench.ts'
+import { until } from '../support/until.ts'
 
 /** A Spark sink on a real port: hands out what the test gives it, and remembers the answers. */
 class FakeSink {
@@ -84,15 +85,6 @@ function watchBodies(stream: DStream<SparkFlumeEvent>): string[] {
   const bodies: string[] = []
   stream.foreachRDD((rdd) => rdd.foreach((event) => void bodies.push(event.bodyAsString())))
   return bodies
-}
-
-/** Moves batches along until the bodies are there. */
-async function batchesUntil(bench: StreamBench, holds: () => boolean): Promise<void> {
-  for (let turn = 0; !holds(); turn++) {
-    assert.ok(turn < 500, 'waited too long')
-    await new Promise((resolve) => setTimeout(resolve, 2))
-    await bench.batches(1)
-  }
 }
 
 /** Sends text and answers all that comes back until the peer has answered `answers` lines. */
@@ -232,7 +224,7 @@ describe('FlumeSource', () => {
     agent.give('first')
     await bench.until(() => agent.acked.length === 1)
     await agent.close()
-    await batchesUntil(bench, () => bodies.length === 1)
+    await bench.batchesUntil(() => bodies.length === 1)
     // The agent is away: several tries are refused, and the port stays free for it.
     for (let i = 0; i < 5; i++) {
       await settle()
@@ -241,7 +233,7 @@ describe('FlumeSource', () => {
     const again = new FakeSink()
     assert.equal(await again.open(port), port)
     again.give('second')
-    await batchesUntil(bench, () => bodies.length === 2)
+    await bench.batchesUntil(() => bodies.length === 2)
     assert.deepEqual(bodies, ['first', 'second'])
     await bench.ssc.stop()
     await again.close()
@@ -253,11 +245,10 @@ describe('FlumeSource', () => {
     const bodies = watchBodies(new DStream(bench.ssc, new FlumeSource(bench.ssc, 'localhost', port)))
     await bench.ssc.start()
     let answer: string | undefined
-    for (let turn = 0; answer === undefined; turn++) {
-      assert.ok(turn < 500, 'nobody listens')
-      await new Promise((resolve) => setTimeout(resolve, 2))
+    await until(async () => {
       answer = await sendText(port, 'one\ntwo\n', 2).catch(() => undefined)
-    }
+      return answer !== undefined
+    }, 'somebody who listens')
     assert.equal(answer, 'OK\nOK\n')
     const client = await FlumeClient.connect({ host: '127.0.0.1', port, clock: systemClock })
     assert.equal(await client.appendBatch(EventBatch.of([{ body: 'three' }])), 'OK')
@@ -284,7 +275,7 @@ describe('FlumeSource', () => {
     const opened = () => agent.open(port).then(Boolean, () => false)
     while (!(await opened())) await settle()
     agent.give('to the agent')
-    await batchesUntil(bench, () => bodies.length === 2)
+    await bench.batchesUntil(() => bodies.length === 2)
     // A block of an agent may overtake single lines that are still in the buffer (B102).
     assert.deepEqual(bodies.toSorted(), ['to the agent', 'to the job'])
     assert.equal(await askForPort('localhost', port, systemClock), false, 'an agent keeps its port')
@@ -318,10 +309,10 @@ describe('FlumeSource', () => {
     socket.resume()
     socket.write(Buffer.alloc(2 * 1024 * 1024, 'x'))
     await bench.batches(1)
-    for (let turn = 0; turn < 50 && !socket.destroyed; turn++) {
-      await new Promise((resolve) => setTimeout(resolve, 2))
+    await until(async () => {
       await bench.clock.advance(1000)
-    }
+      return socket.destroyed
+    }, 'the end of the connection')
     await closed
     await bench.batches(1)
     assert.deepEqual(bodies, ['one', '', 'two'])
@@ -349,11 +340,10 @@ describe('FlumeSource', () => {
         onReceiverError: ({ receiverInfo }) => errors.push(receiverInfo.lastErrorMessage),
       })
       await bench.ssc.start()
-      for (let turn = 0; errors.length === 0; turn++) {
-        assert.ok(turn < 500, 'waited too long')
-        await new Promise((resolve) => setTimeout(resolve, 2))
+      await until(async () => {
         await bench.clock.advance(5000)
-      }
+        return errors.length > 0
+      }, 'an error')
       assert.match(errors[0] ?? '', error)
       await bench.ssc.stop()
       await new Promise((resolve) => server.close(resolve))

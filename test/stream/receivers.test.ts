@@ -501,10 +501,7 @@ describe('the socket stream', () => {
     await bench.ssc.start()
     await bench.until(() => server.peers.length === 1)
     server.peers[0]?.write(Buffer.from([1, 2, 3]))
-    for (let turn = 0; seen.flatMap((batch) => batch.items).length < 3 && turn < 50; turn++) {
-      await new Promise((resolve) => setTimeout(resolve, 2))
-      await bench.batches(1)
-    }
+    await bench.batchesUntil(() => seen.flatMap((batch) => batch.items).length >= 3)
     assert.deepEqual(
       seen.flatMap((batch) => batch.items),
       [1, 2, 3],
@@ -535,10 +532,7 @@ describe('the socket stream', () => {
     }
     server.peers[0]?.write(bytes.subarray(12))
     const texts = (): string[] => seen.flatMap(({ items }) => items.map((item) => item.toString()))
-    for (let turn = 0; texts().length < 4 && turn < 200; turn++) {
-      await new Promise((resolve) => setTimeout(resolve, 2))
-      await bench.batches(1)
-    }
+    await bench.batchesUntil(() => texts().length >= 4)
     assert.deepEqual(texts(), ['one', '', 'three', 'x'.repeat(100_000)])
     assert.equal(
       seen.reduce((sum, { partitions }) => sum + partitions, 0),

@@ -10,6 +10,7 @@ import {
 } from '../../src/stream/api.ts'
 import type { DStream } from '../../src/stream/dstream.ts'
 import { ManualClock, settle } from '../../src/testing/manual-clock.ts'
+import { until } from './until.ts'
 
 export interface StreamBenchOptions {
   readonly batchMs?: number
@@ -82,11 +83,19 @@ export class StreamBench {
   }
 
   /** Resolves when `holds` is true; file and socket work takes real time. */
-  async until(holds: () => boolean): Promise<void> {
-    for (let turn = 0; !holds(); turn++) {
-      if (turn > 20_000) throw new Error(`waited too long for ${holds}`)
-      await new Promise((resolve) => setTimeout(resolve, 1))
-    }
+  until(holds: () => boolean): Promise<void> {
+    return until(holds, String(holds))
+  }
+
+  /** Moves the clock over one batch after the other until `holds` is true; what they are given takes real time to come. */
+  batchesUntil(holds: () => boolean): Promise<void> {
+    return until(async () => {
+      if (holds()) return true
+      // Far more batches than pieces of input would only be work.
+      await new Promise((resolve) => setTimeout(resolve, 2))
+      await this.batches(1)
+      return holds()
+    }, String(holds))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

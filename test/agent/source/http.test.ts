@@ -380,10 +380,11 @@ describe('http source', () => {
       {},
       async ({ port }) => {
         const client = await RawClient.connect(port)
-        client.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nslow')
-        await until(() => clock.timerCount === 1)
+        client.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\nslow')
+        const goOn = 'HTTP/1.1 100 Continue\r\n\r\n'
+        await until(() => client.text === goOn)
         await clock.advance(60_000)
-        assert.match((await client.whenClosed()).toString(), /^HTTP\/1\.1 408 /)
+        assert.match((await client.whenClosed()).toString().slice(goOn.length), /^HTTP\/1\.1 408 /)
       },
       { clock },
     )

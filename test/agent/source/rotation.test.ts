@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { after, describe, it, type TestContext } from 'node:test'
 import { systemClock } from '../../../src/core/clock.ts'
 import { startTestAgent, type TestAgent } from '../../../src/testing/test-agent.ts'
+import { filesAtRest } from '../../support/files-at-rest.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 
 /** A line that is there twice, or never comes, has this long of virtual time to show it. */
@@ -90,7 +91,7 @@ class Stage {
   async caughtUp(): Promise<void> {
     await this.comesTrue(() => new Set(this.arrived).size >= this.written)
     // The look that brought the last line goes on for a moment; what is cut away under it is a race that nobody wins.
-    await turns(1000)
+    await filesAtRest()
   }
 
   /** Time moves on in small steps, and files are given their own time between them; fails after `patienceMs` of real time. */
@@ -102,10 +103,10 @@ class Stage {
     }
   }
 
-  /** As `advance`, with as many turns of the event loop as a look at a few files needs. */
+  /** As `advance`, and a look at the files that has begun comes to its end. */
   async lets(ms: number): Promise<void> {
     await this.agent.advance(ms)
-    await turns(200)
+    await filesAtRest()
   }
 
   async end(): Promise<readonly [lost: number, doubled: number]> {
@@ -123,10 +124,6 @@ class Stage {
     const lost = Array.from({ length: this.written }, (_, i) => `line ${i}`).filter((line) => !distinct.has(line))
     return [lost.length, arrived.length - distinct.size]
   }
-}
-
-async function turns(count: number): Promise<void> {
-  for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve))
 }
 
 type Act = (stage: Stage, round: number) => Promise<void>

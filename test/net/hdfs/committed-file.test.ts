@@ -5,6 +5,7 @@ import { CommittedFile, leasePatienceMs } from '../../../src/net/hdfs/committed-
 import { WebHdfs } from '../../../src/net/hdfs/webhdfs.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
 import { FakeWebHdfs } from '../../support/fake-web-hdfs.ts'
+import { until } from '../../support/until.ts'
 
 describe('a committed file', () => {
   let fake: FakeWebHdfs
@@ -83,9 +84,10 @@ describe('a committed file', () => {
       await untilWaiting(clock)
       await clock.advance(5000)
     }
+    // Not while a question is under way, whose answer would then be the last one.
+    await untilWaiting(clock)
     fake.recover(file.path)
     assert.equal(content(), 'one tw')
-    await untilWaiting(clock)
     await clock.advance(5000)
     await repaired
     assert.equal(content(), 'one ')
@@ -104,7 +106,7 @@ describe('a committed file', () => {
       { reason: 'leased' },
     )
     while (!isOver) {
-      await Promise.race([rejected, untilWaiting(clock)])
+      await until(() => isOver || clock.timerCount > 0)
       if (!isOver) await clock.advance(5000)
     }
     await rejected
@@ -127,5 +129,5 @@ describe('a committed file', () => {
 
 /** Resolves once a timer is armed. */
 async function untilWaiting(clock: ManualClock): Promise<void> {
-  while (clock.timerCount === 0) await new Promise((resolve) => setImmediate(resolve))
+  await until(() => clock.timerCount > 0)
 }

@@ -13,6 +13,7 @@ import { ManualClock } from '../../../../src/testing/manual-clock.ts'
 import { bodies, numbered } from '../../../support/batches.ts'
 import { FakeWebHdfs } from '../../../support/fake-web-hdfs.ts'
 import { hdfsOptions, hdfsSink } from '../../../support/hdfs-sink.ts'
+import { until } from '../../../support/until.ts'
 
 const startMs = 1_700_000_000_000
 const delegationToken = readFileSync(
@@ -394,7 +395,7 @@ describe('the HDFS sink on WebHDFS', () => {
       await clock.advance(59_999)
       assert.deepEqual(found(root), [`${root}/FlumeData.${startMs + 1}.tmp`])
       await clock.advance(1)
-      await until(async () => clock.timerCount === 1)
+      await until(() => clock.dueMs === clock.now() + 60_000)
     }
     await clock.advance(60_000)
     await until(async () => found(root)[0] === `${root}/FlumeData.${startMs + 1}`)
@@ -548,13 +549,4 @@ async function listFiles(folder: string): Promise<string[]> {
     .flatMap((entry) => (entry.isFile() ? [join(entry.parentPath ?? dirname(entry.path), entry.name)] : []))
     .map((path) => path.slice(folder.length + 1))
     .sort()
-}
-
-/** Resolves when the condition holds; it is brought about by real files and sockets, so it is asked again, not timed. */
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  for (let asked = 0; asked < 20_000; asked++) {
-    if (await condition()) return
-    await new Promise((resolve) => setImmediate(resolve))
-  }
-  assert.fail('what was waited for did not happen')
 }
