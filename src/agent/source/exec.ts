@@ -66,12 +66,21 @@ class ExecSource implements Source {
     this.#context = context
   }
 
+  /** Rejects INVALID_STATE, for good, when the program cannot be run and is not to be tried again. */
   async run(): Promise<void> {
     const { signal, clock, log } = this.#context
     const { command, restart, restartThrottle } = this.#options
     while (!signal.aborted) {
       const exitCode = await this.#runOnce()
       if (signal.aborted) return
+      if (exitCode instanceof Error) {
+        const message = `Failed while running command: ${command}: ${exitCode.message}`
+        const hint = 'the program must exist and be executable; pipes, quotes and built-in commands need a shell'
+        if (!restart) throw new FlumeError('INVALID_STATE', message, { hint, cause: exitCode })
+        log.error(`${message} (${hint}); trying again in ${restartThrottle} ms`)
+        await clock.sleep(restartThrottle, signal).catch(() => undefined)
+        continue
+      }
       log.info(`Command [${command}] exited with ${exitCode}`) // S-14
       if (!restart) break
       log.info(`Restarting in ${restartThrottle}ms, exit code ${exitCode}`)
@@ -81,8 +90,8 @@ class ExecSource implements Source {
     if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
   }
 
-  /** One run of the command, to its end; answers its exit code, or a word where there is none. */
-  async #runOnce(): Promise<string> {
+  /** One run of the command, to its end; answers its exit code, or the signal that ended it, or why it could not be run. */
+  async #runOnce(): Promise<string | Error> {
     const { signal, clock, log, counters } = this.#context
     const [program = '', ...words] = this.#words()
     // A process group of its own, so that what a shell has started ends with it.
@@ -142,9 +151,9 @@ class ExecSource implements Source {
 }
 
 /** Resolves to the exit code or to what stands for it; never rejects. */
-function whenEnded(child: ChildProcess): Promise<string> {
+function whenEnded(child: ChildProcess): Promise<string | Error> {
   return new Promise((resolve) => {
-    child.once('error', (error) => resolve(`unknown (${error.message})`))
+    child.once('error', resolve)
     child.once('exit', (code, signal) => resolve(String(code ?? signal)))
   })
 }
