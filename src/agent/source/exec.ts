@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { type Charset, charsetNamed, charsetNames } from '../../codec/charset.ts'
 import { streamCharset } from '../../codec/stream-charset.ts'
 import { TextLineCutter } from '../../codec/text-lines.ts'
+import { explain } from '../../core/error.ts'
 import { count, flag, millis, type Options, parsed, text } from '../../spec/option.ts'
 import {
   BatchBuilder,
@@ -115,7 +116,7 @@ class ExecSource implements Source {
       }
     } catch (error) {
       counters.eventReadFail++
-      log.error(`Failed while running command: ${this.#options.command}: ${(error as Error).message}`)
+      log.error(`Failed while running command: ${this.#options.command}: ${explain(error)}`)
       onStop()
     } finally {
       await ended
@@ -265,7 +266,7 @@ class Run {
         return
       } catch (error) {
         if (signal.aborted || !(error instanceof FlumeError && error.retry)) throw error
-        if (pauseMs < backoffMaxMs) log.warn(`the channel takes nothing now: ${error.message}; the command waits`)
+        if (pauseMs < backoffMaxMs) log.warn(`the channel takes nothing now: ${explain(error)}; the command waits`)
         await clock.sleep(pauseMs, signal)
       }
     }

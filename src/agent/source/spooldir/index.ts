@@ -313,7 +313,7 @@ class SpooldirSource implements Source {
         const pauseMs = Math.min(this.#backoffMs, this.#options.maxBackoff)
         // Said while the pauses grow; a channel that stays full is not said every few seconds.
         if (this.#backoffMs <= this.#options.maxBackoff) {
-          log.warn(`the channel takes nothing now: ${(error as Error).message}; trying again in ${pauseMs} ms`)
+          log.warn(`the channel takes nothing now: ${explain(error)}; trying again in ${pauseMs} ms`)
         }
         this.#backoffMs = Math.min(2 * this.#backoffMs, 2 * Math.max(backoffFirstMs, this.#options.maxBackoff))
         await clock.sleep(pauseMs, signal).catch(() => undefined)
