@@ -89,7 +89,8 @@ function asText(models: readonly AgentModel[], findings: readonly Finding[]): st
   // Keys and values come from the file, and must not move the reader's cursor.
   const lines = findings.map((found) => escapeControls(formatFinding(found)))
   const misspelt = findings.filter(({ code }) => code === 'misspelt-key').length
-  if (misspelt > 0) lines.push(`${plural(misspelt, 'key looks', 'keys look')} misspelt and has no effect`)
+  if (misspelt > 0)
+    lines.push(`${plural(misspelt, 'key looks misspelt and has', 'keys look misspelt and have')} no effect`)
   for (const { name, sources, channels, sinks, groups } of models) {
     const counts = [
       plural(sources.length, 'source'),

@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.ts'
-import { FlumeError } from '../core/error.ts'
+import { explain, FlumeError } from '../core/error.ts'
 import type { EventBatch } from '../core/event-batch.ts'
 import type { Logger } from '../monitor/logger.ts'
 
@@ -27,11 +27,11 @@ export async function deliverHoldingBack(batch: EventBatch, options: HoldBackOpt
     rest = rest.slice(accepted)
     if (!error || signal.aborted) return
     if (error instanceof FlumeError && !error.retry) {
-      log.error(`an event is dropped: ${error.message}`)
+      log.error(`an event is dropped: ${explain(error)}`)
       rest = rest.slice(1)
       continue
     }
-    if (pauseMs === pauseFirstMs) log.warn(`the channel takes nothing now: ${error.message}; senders are held back`)
+    if (pauseMs === pauseFirstMs) log.warn(`the channel takes nothing now: ${explain(error)}; senders are held back`)
     await clock.sleep(pauseMs, signal).catch(() => undefined)
     pauseMs = Math.min(2 * pauseMs, pauseMaxMs)
     if (signal.aborted) return

@@ -460,6 +460,9 @@ export class SegmentLog {
       this.#freeCheckedMs = nowMs
       this.#bytesSinceCheck = bytes
     }
+    if (this.#freeBytes - bytes <= freeBytesMin && (await this.#giveUpNewest())) {
+      this.#freeBytes = await disk.freeBytes(directory)
+    }
     this.#isFull = this.#freeBytes - bytes <= freeBytesMin
     if (!this.#isFull) return group
     const kept = group.filter(({ needsRoom }) => !needsRoom)
@@ -471,6 +474,19 @@ export class SegmentLog {
     })
     for (const { needsRoom, settle } of group) if (needsRoom) settle(error)
     return kept
+  }
+
+  /**
+   * Begins a new segment when all events of the newest one are gone, so that it can be removed: with no room for another
+   * event it would never get full. False when there was nothing to give up.
+   */
+  async #giveUpNewest(): Promise<boolean> {
+    const segment = this.#segments.at(-1)
+    const { floor } = this.#options.state().gone
+    if (!segment || segment.events === 0 || segment.end > floor) return false
+    await this.#roll(segment)
+    await this.removeBelow(floor)
+    return true
   }
 
   async #writeGroup(group: readonly Waiting[]): Promise<void> {

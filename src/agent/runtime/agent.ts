@@ -16,6 +16,8 @@ const restartAfterMs = 3000
 const firstTryMs = 10_000
 /** How long channels that would lose their events are given to be emptied. */
 const drainDefaultMs = 30_000
+/** A stop that waits for sinks for longer says so. */
+const sinkPatienceMs = 2000
 
 export interface AgentParts {
   readonly log: Logger
@@ -378,8 +380,14 @@ export class Agent {
     await this.#patient.catch(() => undefined)
     await this.#crew.stopSources()
     await this.#drain(drainMs)
+    const patience = this.#clock.after(sinkPatienceMs, () => {
+      this.#parts.log.info(
+        `waiting for ${this.#crew.unfinishedSinks.join(', ')} to finish what is under way; stop once more to end at once`,
+      )
+    })
     await this.#crew.stopDrives()
     await this.#crew.stopSinks()
+    patience.cancel()
     await this.#crew.stopChannels()
     this.#console?.close()
   }

@@ -5,7 +5,7 @@ import type { Logger } from '../../monitor/logger.ts'
 /** How often a failure that goes on is said again. */
 const againAfterMs = 60_000
 
-/** Says a repeated failure once, again when it changes or has gone on for a minute, and once when it is over. */
+/** Says a repeated failure once, again when it changes in more than numbers or has gone on for a minute, and once when it is over. */
 export class Complaint {
   readonly #log: Logger
   readonly #clock: Clock
@@ -21,9 +21,11 @@ export class Complaint {
   /** A failure; `next` says what happens now, such as "trying again every 3 s". */
   failed(error: unknown, next: string): void {
     const line = explain(error)
+    // Names with a number or a time in them are new with every try.
+    const kind = line.replaceAll(/\d+/g, '0')
     this.#failures++
-    if (line === this.#said && this.#clock.monotonic() - this.#saidAtMs < againAfterMs) return
-    this.#said = line
+    if (kind === this.#said && this.#clock.monotonic() - this.#saidAtMs < againAfterMs) return
+    this.#said = kind
     this.#saidAtMs = this.#clock.monotonic()
     const times = this.#failures > 1 ? ` [failure ${this.#failures} in a row]` : ''
     this.#log.error(`${line}; ${next}${times}`)

@@ -251,6 +251,13 @@ export class Crew {
     )
   }
 
+  /** Sinks that have something under way which a stop waits for. */
+  get unfinishedSinks(): readonly string[] {
+    const driven = [...this.#drives].flatMap(([key, { group }]) => group?.sinks ?? key.slice(key.indexOf(' ') + 1))
+    if (driven.length > 0) return driven
+    return [...this.#sinks].filter(([, { counters }]) => counters.stopTimeMs === 0).map(([name]) => name)
+  }
+
   /** Closes sinks that nothing drives any more. */
   async stopSinks(names: Iterable<string> = this.#sinks.keys()): Promise<void> {
     await Promise.all(

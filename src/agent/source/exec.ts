@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { type Charset, charsetNamed, charsetNames } from '../../codec/charset.ts'
 import { streamCharset } from '../../codec/stream-charset.ts'
 import { TextLineCutter } from '../../codec/text-lines.ts'
+import { explain } from '../../core/error.ts'
 import { count, flag, millis, type Options, parsed, text } from '../../spec/option.ts'
 import {
   BatchBuilder,
@@ -66,12 +67,21 @@ class ExecSource implements Source {
     this.#context = context
   }
 
+  /** Rejects INVALID_STATE, for good, when the program cannot be run and is not to be tried again. */
   async run(): Promise<void> {
     const { signal, clock, log } = this.#context
     const { command, restart, restartThrottle } = this.#options
     while (!signal.aborted) {
       const exitCode = await this.#runOnce()
       if (signal.aborted) return
+      if (exitCode instanceof Error) {
+        const message = `Failed while running command: ${command}: ${exitCode.message}`
+        const hint = 'the program must exist and be executable; pipes, quotes and built-in commands need a shell'
+        if (!restart) throw new FlumeError('INVALID_STATE', message, { hint, cause: exitCode })
+        log.error(`${message} (${hint}); trying again in ${restartThrottle} ms`)
+        await clock.sleep(restartThrottle, signal).catch(() => undefined)
+        continue
+      }
       log.info(`Command [${command}] exited with ${exitCode}`) // S-14
       if (!restart) break
       log.info(`Restarting in ${restartThrottle}ms, exit code ${exitCode}`)
@@ -81,8 +91,8 @@ class ExecSource implements Source {
     if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
   }
 
-  /** One run of the command, to its end; answers its exit code, or a word where there is none. */
-  async #runOnce(): Promise<string> {
+  /** One run of the command, to its end; answers its exit code, or the signal that ended it, or why it could not be run. */
+  async #runOnce(): Promise<string | Error> {
     const { signal, clock, log, counters } = this.#context
     const [program = '', ...words] = this.#words()
     // A process group of its own, so that what a shell has started ends with it.
@@ -106,7 +116,7 @@ class ExecSource implements Source {
       }
     } catch (error) {
       counters.eventReadFail++
-      log.error(`Failed while running command: ${this.#options.command}: ${(error as Error).message}`)
+      log.error(`Failed while running command: ${this.#options.command}: ${explain(error)}`)
       onStop()
     } finally {
       await ended
@@ -142,9 +152,9 @@ class ExecSource implements Source {
 }
 
 /** Resolves to the exit code or to what stands for it; never rejects. */
-function whenEnded(child: ChildProcess): Promise<string> {
+function whenEnded(child: ChildProcess): Promise<string | Error> {
   return new Promise((resolve) => {
-    child.once('error', (error) => resolve(`unknown (${error.message})`))
+    child.once('error', resolve)
     child.once('exit', (code, signal) => resolve(String(code ?? signal)))
   })
 }
@@ -256,7 +266,7 @@ class Run {
         return
       } catch (error) {
         if (signal.aborted || !(error instanceof FlumeError && error.retry)) throw error
-        if (pauseMs < backoffMaxMs) log.warn(`the channel takes nothing now: ${error.message}; the command waits`)
+        if (pauseMs < backoffMaxMs) log.warn(`the channel takes nothing now: ${explain(error)}; the command waits`)
         await clock.sleep(pauseMs, signal)
       }
     }

@@ -2,7 +2,7 @@ import { type Charset, charsetNamed } from '../../codec/charset.ts'
 import { NoEvents, readFlumeJson } from '../../codec/flume-json.ts'
 import { scanFlumeJson } from '../../codec/flume-json-scanner.ts'
 import { readJsonLines } from '../../codec/json-lines.ts'
-import { FlumeError } from '../../core/error.ts'
+import { explain, FlumeError } from '../../core/error.ts'
 import { type HttpAnswer, HttpListener, type HttpRequest } from '../../net/http-listener.ts'
 import { serverTls, serverTlsProblems } from '../../net/tls/server.ts'
 import { bytes, type Options, parsed, port, prefix, text } from '../../spec/option.ts'
@@ -209,7 +209,7 @@ class HttpSource implements Source {
         return { status: 503, text: error.message } // S-114
       }
       counters.genericProcessingFail++
-      this.#context.log.error(`a delivery failed: ${(error as Error).message}`)
+      this.#context.log.error(`a delivery failed: ${explain(error)}`)
       return { status: 500, text: 'the events were not taken' }
     }
     counters.appendBatchAccepted++

@@ -127,6 +127,20 @@ describe('agent', () => {
       await stopping
       assert.deepEqual(sink.written, ['1', '2', '3', '4'])
     })
+
+    it('is waited for at a stop, aloud after two seconds, so that nobody takes it for a hang', async () => {
+      const { agent, clock, lines, source, sink } = await slowFlow()
+      await source.context?.deliver(bodies('1', '2'))
+      await settle()
+      const stopping = agent.stop(0)
+      await clock.advance(1999)
+      const said = () => lines.filter((line) => line.includes('to finish what is under way'))
+      assert.deepEqual(said(), [])
+      await clock.advance(1)
+      assert.deepEqual(said(), ['waiting for k1 to finish what is under way; stop once more to end at once'])
+      sink.endOldest()
+      await stopping
+    })
   })
 
   it('shows what its channel says does not work, for as long as it says so', async () => {

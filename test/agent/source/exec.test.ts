@@ -133,13 +133,21 @@ describe('exec source', () => {
     await stop()
   })
 
-  it('a program that is not there is said, and tried again only with restart', async (test) => {
+  it('a program that is not there is an error, and tried again only with restart (S-12)', async (test) => {
     const clock = new ManualClock()
     const { log } = await run(test, { command: '/no/such/program', restart: 'true' }, { clock })
-    const count = (): number => log.lines.filter((line) => /exited with unknown \(.*ENOENT/.test(line)).length
-    await until(() => count() === 1 && clock.timerCount === 1)
+    const said = () => log.lines.filter((line) => /^error: Failed while running command: .*ENOENT/.test(line))
+    await until(() => said().length === 1 && clock.timerCount === 1)
     await clock.advance(10_000)
-    await until(() => count() === 2)
+    await until(() => said().length === 2)
+    const source = await exec.create(
+      readOptions(exec, { command: '/no/such/program' }) as never,
+      new FakeSourceContext(),
+    )
+    await assert.rejects(
+      async () => source.run(),
+      (error) => error instanceof FlumeError && error.code === 'INVALID_STATE' && /ENOENT/.test(error.message),
+    )
   })
 
   it('a stop ends the command and what it has started (S-13)', async (test) => {

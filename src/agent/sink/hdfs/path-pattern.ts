@@ -159,10 +159,13 @@ export class PathPattern {
       }
       return withoutDots(out)
     }
-    return {
-      directory: withShortNames(print(this.#directory), nameMaxBytes),
-      prefix: withShortNames(print(this.#prefix), prefixMaxBytes),
-    }
+    const directory = withShortNames(print(this.#directory), nameMaxBytes)
+    const prefix = withShortNames(print(this.#prefix), prefixMaxBytes)
+    // Directories in the prefix are the file's own: hdfs.inUsePrefix belongs before its name, or the rename finds no such directory.
+    const slash = prefix.lastIndexOf('/')
+    return slash < 0
+      ? { directory, prefix }
+      : { directory: `${directory}/${prefix.slice(0, slash)}`, prefix: prefix.slice(slash + 1) }
   }
 
   #timeColumn(batch: EventBatch, nowMs: number): HeaderColumn {

@@ -2,6 +2,7 @@ import { mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/prom
 import { dirname } from 'node:path'
 import { type Charset, charsetNamed, charsetNames } from '../../../codec/charset.ts'
 import { type JavaPattern, readJavaPattern } from '../../../codec/java-regex.ts'
+import { explain } from '../../../core/error.ts'
 import { choice, count, flag, millis, nested, type Options, parsed, text } from '../../../spec/option.ts'
 import {
   type Deserializer,
@@ -117,6 +118,8 @@ class SpooldirSource implements Source {
   readonly #candidates: Candidates
   #saved: Position | undefined
   #backoffMs = backoffFirstMs
+  /** The last position could not be written, and it has been said. */
+  #isPositionWrong = false
 
   constructor(options: SpooldirOptions, context: SourceContext) {
     this.#options = options
@@ -239,7 +242,7 @@ class SpooldirSource implements Source {
       return true
     } finally {
       await handle.close()
-      await position.close()
+      await position.close().catch(() => this.#tellPosition(position, candidate))
     }
   }
 
@@ -254,7 +257,10 @@ class SpooldirSource implements Source {
     let isFirst = start === 0
     while (!signal.aborted) {
       const piece = await this.#read(deserializer)
-      if (piece) position.save()
+      if (piece) {
+        position.save()
+        this.#tellPosition(position, candidate)
+      }
       // An empty file is one empty event (S-77).
       if (!piece && !isFirst) return
       isFirst = false
@@ -263,6 +269,22 @@ class SpooldirSource implements Source {
       if (!(await this.#deliver(withHeaders)) || !piece) return
       position.note(piece.offset)
     }
+  }
+
+  /**
+   * A position that cannot be written means lines that come again after a restart, no more; said once. To end here would
+   * bring them again every time the source is tried anew.
+   */
+  #tellPosition({ outcome }: PositionFile, { path }: Candidate): void {
+    if (!outcome) return
+    const { log } = this.#context
+    const isWrong = outcome.error !== undefined
+    if (isWrong === this.#isPositionWrong) return
+    this.#isPositionWrong = isWrong
+    if (!isWrong) return log.info('positions are written again')
+    log.warn(
+      `the position in ${path} cannot be written to ${this.#positionPath}: ${explain(outcome.error)}; what is delivered of the file now comes again after a restart`,
+    )
   }
 
   async #read(deserializer: Deserializer) {
@@ -291,7 +313,7 @@ class SpooldirSource implements Source {
         const pauseMs = Math.min(this.#backoffMs, this.#options.maxBackoff)
         // Said while the pauses grow; a channel that stays full is not said every few seconds.
         if (this.#backoffMs <= this.#options.maxBackoff) {
-          log.warn(`the channel takes nothing now: ${(error as Error).message}; trying again in ${pauseMs} ms`)
+          log.warn(`the channel takes nothing now: ${explain(error)}; trying again in ${pauseMs} ms`)
         }
         this.#backoffMs = Math.min(2 * this.#backoffMs, 2 * Math.max(backoffFirstMs, this.#options.maxBackoff))
         await clock.sleep(pauseMs, signal).catch(() => undefined)

@@ -103,7 +103,7 @@ export class PositionFile {
   #wanted: number | undefined
   #isThere: boolean
   #writing: Promise<void> | undefined
-  #error: unknown
+  #outcome: { readonly error: unknown } | undefined
 
   /** `isThere`: an earlier run has left a position of that file. */
   constructor(path: string, file: string, random: SourceContext['random'], isThere = false) {
@@ -127,9 +127,13 @@ export class PositionFile {
     this.#noted = offset
   }
 
-  /** Begins to write what is noted. Throws what an earlier writing ran into. */
+  /** How the last writing went; undefined while there was none. After a failure the next one is tried all the same. */
+  get outcome(): { readonly error: unknown } | undefined {
+    return this.#outcome
+  }
+
+  /** Begins to write what is noted. */
   save(): void {
-    if (this.#error) throw this.#error
     if (this.#noted === undefined) return
     this.#wanted = this.#noted
     this.#noted = undefined
@@ -140,7 +144,7 @@ export class PositionFile {
   async flush(): Promise<void> {
     this.save()
     await this.#writing
-    if (this.#error) throw this.#error
+    if (this.#outcome?.error !== undefined) throw this.#outcome.error
   }
 
   /** Writes what is noted and lets go of the file. */
@@ -162,6 +166,7 @@ export class PositionFile {
     this.#handle = undefined
     if (this.#isThere) await rm(this.#path, { force: true })
     this.#isThere = false
+    this.#outcome = undefined
   }
 
   async #write(): Promise<void> {
@@ -172,12 +177,13 @@ export class PositionFile {
         const block = Buffer.concat([long(1), long(record.length), record, this.#sync])
         if (!this.#handle || this.#size > this.#header.length + recordBytesMax) await this.#writeAnew(block)
         else {
-          await this.#handle.write(block, 0, block.length, this.#size)
+          await writeWhole(this.#handle, block, this.#size)
           this.#size += block.length
         }
+        this.#outcome = { error: undefined }
       }
     } catch (error) {
-      this.#error = error
+      this.#outcome = { error }
     } finally {
       this.#writing = undefined
     }
@@ -189,12 +195,25 @@ export class PositionFile {
     this.#handle = undefined
     const beside = `${this.#path}.tmp`
     const handle = await open(beside, 'w')
+    const bytes = Buffer.concat([this.#header, block])
+    try {
+      await writeWhole(handle, bytes, 0)
+      await rename(beside, this.#path)
+    } catch (error) {
+      await handle.close()
+      await rm(beside, { force: true })
+      throw error
+    }
     this.#handle = handle
     this.#isThere = true
-    const bytes = Buffer.concat([this.#header, block])
-    await handle.write(bytes, 0, bytes.length, 0)
-    await rename(beside, this.#path)
     this.#size = bytes.length
+  }
+}
+
+/** A full disk takes a part first: the rest says why. */
+async function writeWhole(handle: FileHandle, bytes: Buffer, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    done += (await handle.write(bytes, done, bytes.length - done, position + done)).bytesWritten
   }
 }
 

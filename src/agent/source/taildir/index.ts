@@ -2,6 +2,7 @@ import { open } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { basename, dirname } from 'node:path'
 import { readJavaPattern } from '../../../codec/java-regex.ts'
+import { explain } from '../../../core/error.ts'
 import { count, flag, list, millis, type Options, prefix, text } from '../../../spec/option.ts'
 import { defineSource, EventBatch, FlumeError, type Source, type SourceContext } from '../../contract.ts'
 import { hasHead } from './head-print.ts'
@@ -197,7 +198,7 @@ class TaildirSource implements Source {
       this.#said.delete(matcher.directory)
       return files
     } catch (error) {
-      this.#sayOnce(matcher.directory, (error as Error).message)
+      this.#sayOnce(matcher.directory, explain(error))
       unread.add(matcher.directory)
       return []
     }
@@ -297,7 +298,7 @@ class TaildirSource implements Source {
       this.#said.delete(tail.path)
     } catch (error) {
       counters.eventReadFail++
-      this.#sayOnce(tail.path, `${tail.path} cannot be read: ${(error as Error).message}`)
+      this.#sayOnce(tail.path, `${tail.path} cannot be read: ${explain(error)}`)
       if (tail.isLeaving) {
         await tail.close()
         this.#forget(key)
@@ -317,7 +318,7 @@ class TaildirSource implements Source {
         break
       } catch (error) {
         if (signal.aborted) return false
-        if (pauseMs < retryMaxMs) log.warn(`the channel takes nothing now: ${(error as Error).message}`)
+        if (pauseMs < retryMaxMs) log.warn(`the channel takes nothing now: ${explain(error)}`)
         await clock.sleep(pauseMs, signal).catch(() => undefined)
         if (signal.aborted) return false
       }
@@ -365,7 +366,7 @@ class TaildirSource implements Source {
       await this.#write()
     } catch (error) {
       // A position that is not written means lines that come again after a crash, no more.
-      this.#context.log.warn(`the positions cannot be written: ${(error as Error).message}`)
+      this.#context.log.warn(`the positions cannot be written: ${explain(error)}`)
     }
   }
 

@@ -307,6 +307,26 @@ describe('file channel', () => {
     )
   })
 
+  it('gives the newest file up when its events are gone and the disk is full of it, and goes on (F-06)', async () => {
+    const { disk, folder } = simulated()
+    const roomBytes = 524_288_000 + 1_000_000
+    const used = () => disk.paths.reduce((sum, path) => sum + disk.contentOf(path).length, 0)
+    Object.defineProperty(disk, 'free', { get: () => roomBytes - used() })
+    const { channel } = await open({ disk, folder })
+    const large = (text: string) => bodies(text.repeat(600_000))
+    await channel.put(large('a'))
+    await assert.rejects(channel.put(large('b')), { code: 'CHANNEL_FULL' })
+    assert.equal((await channel.take(5, all))?.length, 1)
+    for (const text of ['c', 'd', 'e']) {
+      await channel.put(large(text))
+      assert.deepEqual(
+        (await channel.take(5, all))?.map((body) => body.slice(0, 2)),
+        [text.repeat(2)],
+      )
+    }
+    assert.equal(channel.problem, undefined)
+  })
+
   it('answers a failed sync with a refusal and never writes behind it', async () => {
     const { disk, folder } = simulated()
     const { channel, log, counters } = await open({ disk, folder })

@@ -148,6 +148,14 @@ describe('the HDFS sink on a mounted folder', () => {
     assert.deepEqual(await names(), [`flume/test/log-web1.${startMs + 1}txt`])
   })
 
+  it('puts inUsePrefix before the name of the file where the file prefix names a directory (H-02, H-16)', async () => {
+    const sink = await open({ ...never, 'hdfs.filePrefix': 'log-%{app}', 'hdfs.inUsePrefix': '_' })
+    await sink.write(EventBatch.of([{ body: 'x', headers: { app: 'web/shop' } }]))
+    assert.deepEqual(await names(), [`flume/test/log-web/_shop.${startMs + 1}.tmp`])
+    await sink.stop?.()
+    assert.deepEqual(await names(), [`flume/test/log-web/shop.${startMs + 1}`])
+  })
+
   it('writes under the final name when there is nothing to tell it apart (emptyInUseSuffix)', async () => {
     const sink = await open({ ...never, 'hdfs.emptyInUseSuffix': 'true', 'hdfs.inUseSuffix': '.ignored' })
     await sink.write(bodies('x'))

@@ -383,6 +383,26 @@ describe('spooldir source', () => {
       assert.deepEqual(await readdir(join(dir, '.flumespool')), [])
     })
 
+    it('that cannot be written, as on a full disk, is said once; no line comes twice for it', async (test) => {
+      const dir = await tempDir(test)
+      const lines = Array.from({ length: 9 }, (_, i) => `line ${i}`)
+      await fill(dir, { a: lines.slice(0, 5).join('\n'), b: lines.slice(5).join('\n') })
+      // Stands where the new position file is written.
+      await mkdir(join(dir, `${metaName}.tmp`), { recursive: true })
+      const running = await start(test, { dir, options: { batchSize: '1' } })
+      running.context.room = 3
+      await running.idle()
+      running.context.room = Number.POSITIVE_INFINITY
+      await running.clock.advance(250)
+      await running.idle()
+      await running.stop()
+      assert.deepEqual(running.bodies, lines)
+      assert.deepEqual(await namesIn(dir), ['a.COMPLETED', 'b.COMPLETED'])
+      const said = running.log.lines.filter((line) => line.includes('position'))
+      assert.equal(said.length, 1)
+      assert.match(String(said), /^warn: the position in .*\/a cannot be written to .*\.meta: EISDIR/)
+    })
+
     it('outlives a process that dies anywhere: every event comes, and at most one batch twice (S-74)', async (test) => {
       const lines = Array.from({ length: 12 }, (_, i) => `line ${i}`)
       for (let room = 0; room < 12; room += 2) {

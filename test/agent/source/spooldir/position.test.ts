@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { copyFile, readFile, stat, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import avro from 'avsc'
@@ -122,11 +122,18 @@ describe('spooldir position file', () => {
     assert.equal(await readPosition(path), undefined)
   })
 
-  it('says when it is next to be saved that it cannot be written', async (test) => {
-    const position = new PositionFile(join(await tempDir(test), 'no/such/meta'), '/spool/a', seededRandom(1))
+  it('says how the last writing went, and tries the next one all the same', async (test) => {
+    const dir = join(await tempDir(test), 'not-there-yet')
+    const position = new PositionFile(join(dir, 'meta'), '/spool/a', seededRandom(1))
     position.note(5)
     await assert.rejects(position.flush(), { code: 'ENOENT' })
-    assert.throws(() => position.save(), { code: 'ENOENT' })
+    assert.match(String(position.outcome?.error), /ENOENT/)
+    await mkdir(dir)
+    position.note(6)
+    await position.flush()
+    assert.deepEqual(position.outcome, { error: undefined })
+    await position.close()
+    assert.equal((await readPosition(join(dir, 'meta')))?.offset, 6)
   })
 
   it('deletes an empty one at start and leaves others alone (S-73)', async (test) => {

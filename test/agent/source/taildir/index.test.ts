@@ -7,6 +7,7 @@ import {
   readFile,
   rename,
   rm,
+  rmdir,
   stat,
   truncate,
   unlink,
@@ -276,6 +277,20 @@ describe('taildir source', () => {
     assert.equal(await f.positionText(), await entry(4))
     await f.stop()
     assert.equal(await f.positionText(), await entry(8))
+  })
+
+  it('a position that cannot be written is said with its reason, and written later', async (test) => {
+    const f = await Fixture.create(test)
+    await f.append('app.log', 'one')
+    await f.start()
+    // Stands where the new file is written.
+    const inTheWay = f.path('state/pos.json.heads.tmp')
+    await mkdir(inTheWay)
+    await f.look(5000)
+    await until(() => f.log.lines.some((line) => /^warn: the positions cannot be written: .*EISDIR/.test(line)))
+    await rmdir(inTheWay)
+    await f.stop()
+    assert.match(await f.positionText(), /"pos":4/)
   })
 
   it('a stop before anything was looked at keeps the positions', async (test) => {
