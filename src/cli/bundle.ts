@@ -64,7 +64,7 @@ export async function bundleJob(job: string, noteFile: (path: string) => void = 
 const ownPackage: Plugin = {
   name: 'own-package',
   setup({ onResolve }) {
-    onResolve({ filter: /^flume-ts(\/|$)/ }, ({ path }) => {
+    onResolve({ filter: /^flume-ts(\/|$)/ }, ({ path, kind }) => {
       const { exports } = JSON.parse(readFileSync(join(packageFolder, 'package.json'), 'utf8')) as {
         exports: Record<string, string | { default: string }>
       }
@@ -79,8 +79,8 @@ const ownPackage: Plugin = {
           ],
         }
       }
-      const file = typeof target === 'string' ? target : target.default
-      return { path: pathToFileURL(join(packageFolder, file)).href, external: true }
+      const file = join(packageFolder, typeof target === 'string' ? target : target.default)
+      return { path: kind === 'require-call' ? file : pathToFileURL(file).href, external: true }
     })
   },
 }

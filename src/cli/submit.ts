@@ -7,7 +7,7 @@ import { createLogger, type RootLogger } from '../monitor/logger.ts'
 import { mountFileSystems } from '../stream/files.ts'
 import { userFrames } from '../stream/graph/call-site.ts'
 import { loadJob } from '../stream/job.ts'
-import { type JobModule, setLaunch } from '../stream/launch.ts'
+import { type JobModule, reachedSteps, setLaunch } from '../stream/launch.ts'
 import { failureContextOf } from '../stream/scheduler/termination.ts'
 import { coresOf } from '../stream/spark-context.ts'
 import { StreamingContext } from '../stream/streaming-context.ts'
@@ -110,10 +110,31 @@ async function readSettings(file: string): Promise<[string, string][]> {
 }
 
 async function runModule(job: JobModule): Promise<void> {
+  process.once('beforeExit', endIdle)
   const made = await loadJob(job)
   if (made?.getState() === 'INITIALIZED') await made.start()
   // A job that started a context and did not wait for it: the command waits in its place.
   await (made ?? StreamingContext.getActive())?.awaitTermination()
+  process.off('beforeExit', endIdle)
+  sayIfIdle(job.name)
+}
+
+/** A program may end without streams, as Spark's may; most that do have forgotten a line. */
+function sayIfIdle(name: string): void {
+  const { context, streams, start } = reachedSteps()
+  if (start || (context && !streams)) return
+  const words = streams
+    ? 'made streams and ended without having started them: call ssc.start()'
+    : 'ended without a context: make one, or export default function (ssc, args) { … }'
+  process.stderr.write(`stream-ts: ${name} ${words}\n`)
+}
+
+/** Nothing is left that could go on, and the job still waits: Node would end without a word. */
+function endIdle(): void {
+  process.stderr.write(
+    'stream-ts: the job waits for a promise that nothing can settle any more, such as an await of its own, or awaitTermination of a context that was not started\n',
+  )
+  process.exit(exitCodes.failed)
 }
 
 /** The first SIGTERM or SIGINT stops the running context gracefully, the second ends the process at once. */

@@ -7,7 +7,14 @@ import { makeLocalFolder } from './checkpoint/folder.ts'
 import { SparkConf } from './conf.ts'
 import { type FileEntry, type FileSystem, glob, joinPath, locate } from './files.ts'
 import { readRecords } from './fixed-records.ts'
-import { type ContextSurroundings, currentSurroundings, launchedJob, launchLogger, shadowRole } from './launch.ts'
+import {
+  type ContextSurroundings,
+  currentSurroundings,
+  launchedJob,
+  launchLogger,
+  noteContext,
+  shadowRole,
+} from './launch.ts'
 import { LeveledLogger } from './log-level.ts'
 import { readObjectLine } from './output/object-line.ts'
 import { collectPartition, type FilePart, indexesOf, prepare } from './rdd/plan.ts'
@@ -54,6 +61,20 @@ function triesOf(master: string, conf: SparkConf): number {
   if (tries < 1) throw new FlumeError('USAGE', `a task must be allowed to run at least once, not ${tries} times`)
   return tries
 }
+
+declare module './rdd/rdd.ts' {
+  interface RDD<T> {
+    /** The context that the data set was made in. */
+    readonly sparkContext: SparkContext
+  }
+}
+
+// A data set knows its context by what it needs of it; a job sees all of it.
+Object.defineProperty(RDD.prototype, 'sparkContext', {
+  get(this: RDD<unknown>): RddContext {
+    return this.context
+  },
+})
 
 /** The context made last that is not stopped. */
 let current: SparkContext | undefined
@@ -106,6 +127,7 @@ export class SparkContext implements RddContext {
     this.runner = new LocalRunner(cores, this.clock, triesOf(this.master, this.#conf))
     this.shared = launchedJob() || shadowRole() ? new SharedValues() : undefined
     current = this
+    noteContext('context')
   }
 
   /** The context that this process has, or a new one. */

@@ -13,7 +13,7 @@ import { readRecords } from './fixed-records.ts'
 import { callSite } from './graph/call-site.ts'
 import { type ContextState, type StreamContext, StreamGraph } from './graph/graph.ts'
 import type { InputNode, Node } from './graph/node.ts'
-import { type JobModule, launchedJob, launchSettings, shadowRole, tellStarted } from './launch.ts'
+import { type JobModule, launchedJob, launchSettings, noteContext, shadowRole, tellStarted } from './launch.ts'
 import { TransformNode } from './op/transform.ts'
 import { UnionNode } from './op/union.ts'
 import { applicationOf } from './page/application.ts'
@@ -166,6 +166,7 @@ export class StreamingContext implements StreamContext {
       confOrContext instanceof SparkContext ? confOrContext : new SparkContext(confOrContext, surroundings)
     this.graph = new StreamGraph(this.sparkContext, batchDuration.milliseconds)
     this.graph.context = this
+    noteContext('streams')
     this.#bus = new ListenerBus(this.sparkContext.logger)
     // A clock that is moved by hand belongs to a test, which keeps itself alive.
     this.#holdsProcess = this.sparkContext.clock === systemClock

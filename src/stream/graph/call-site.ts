@@ -25,7 +25,7 @@ export function isForeignFrame(line: string): boolean {
 
 /** The lines of a stack that are the job author's. */
 export function userFrames(stack: string | undefined): string[] {
-  return (stack ?? '').split('\n').filter((line) => /^\s+at /.test(line) && !isForeignFrame(line))
+  return (stack ?? '').split('\n').filter((line) => /^\s+at .*:\d+:\d+\)?$/.test(line) && !isForeignFrame(line))
 }
 
 /** Looks up who called `operation`. */
