@@ -38,12 +38,20 @@ export type { ContextSurroundings }
 /** The version of Spark whose behaviour is matched. */
 const sparkVersion = '2.4.8'
 
+/** Each thread loads the job and has a heap of its own: more than these only keep a machine from working. */
+const coresMax = 1024
+
 /** The cores a master URL stands for: `local` 1, `local[n]` n, `local[*]` those of this machine. Throws USAGE for a master that is not offered. */
 export function coresOf(master: string): number {
   const [, cores] = /^local(?:\[\s*(\d+|\*)\s*(?:,\s*\d+\s*)?\])?$/.exec(master) ?? [undefined, undefined]
   if (!/^local(\[|$)/.test(master) || (cores === undefined && master !== 'local') || cores === '0') {
     throw new FlumeError('USAGE', `Could not parse Master URL: '${master}'`, {
       hint: 'take local (this thread), local[n] or local[*] (n worker threads), local[n,f] (each task may fail f times)',
+    })
+  }
+  if (cores !== undefined && cores !== '*' && Number(cores) > coresMax) {
+    throw new FlumeError('USAGE', `'${master}' asks for ${cores} worker threads; ${coresMax} are the most`, {
+      hint: `local[*] takes as many as this machine has cores: ${availableParallelism()}`,
     })
   }
   return cores === undefined ? 1 : cores === '*' ? availableParallelism() : Number(cores)

@@ -31,6 +31,7 @@ import { isInsideJob, JobScheduler } from './scheduler/job-scheduler.ts'
 import { ListenerBus, type StreamingListener } from './scheduler/listener.ts'
 import { StreamingProgress } from './scheduler/progress.ts'
 import { Termination } from './scheduler/termination.ts'
+import { checkSettings } from './settings.ts'
 import { type ContextSurroundings, coresOf, hasThreads, SparkContext } from './spark-context.ts'
 import { StorageLevel } from './storage-level.ts'
 import { readTextPart } from './text-file.ts'
@@ -174,6 +175,7 @@ export class StreamingContext implements StreamContext {
     this.progress = new StreamingProgress(this.graph, conf.getInt('spark.streaming.ui.retainedBatches', 1000))
     this.#bus.add(this.progress)
     refuseUnsupported(conf)
+    checkSettings(conf, this.sparkContext.logger)
     warnOfIdle(conf, this.sparkContext.logger)
     const directory = conf.getOption('spark.streaming.checkpoint.directory')
     if (directory !== undefined) this.checkpoint(directory)
@@ -516,7 +518,7 @@ export class StreamingContext implements StreamContext {
       shared,
       operators: new Operators(graph),
       ...(heap !== undefined && {
-        heapMebibytes: Math.ceil(sparkContext.getConf().getSizeAsBytes('spark.executor.memory') / 2 ** 20),
+        heapMebibytes: Math.max(1, sparkContext.getConf().getSizeAsMb('spark.executor.memory')),
       }),
     })
     runner.remote = threads

@@ -79,6 +79,23 @@ describe('file streams', () => {
     assert.deepEqual(seen[0]?.items, ['recent'])
   })
 
+  for (const [name, given, taken] of [
+    ['a minute', {}, ['old']],
+    ['20 seconds, a bare number', { 'spark.streaming.fileStream.minRememberDuration': '20' }, []],
+    ['40 seconds under the older name', { 'spark.streaming.minRememberDuration': '40' }, ['old']],
+    ['20000 milliseconds', { 'spark.streaming.minRememberDuration': '20000ms' }, []],
+  ] as const) {
+    test(`a file of 30 seconds ago, when files are remembered for ${name} (B92)`, async () => {
+      const path = await folder()
+      await put(join(path, 'old'), 'old\n', 70_000)
+      await using bench = new StreamBench({ startMs: 100_000, settings: given })
+      const seen = bench.watch(bench.ssc.fileStream(path, { newFilesOnly: false }))
+      await bench.ssc.start()
+      await oneBatch(bench)
+      assert.deepEqual(seen[0]?.items, taken)
+    })
+  }
+
   test('a glob names folders, a filter chooses files, a reader makes the records (B93)', async () => {
     const path = await folder()
     await mkdir(join(path, 'day-1'))

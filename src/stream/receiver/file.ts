@@ -82,10 +82,13 @@ export class FileNode<T> extends InputNode<T> {
     this.#options = options
     this.#createdMs = options.newFilesOnly === false ? 0 : sparkContext.clock.now()
     const conf = sparkContext.getConf()
-    const rememberMs = conf.getTimeAsMs(
+    const remember = conf.get(
       'spark.streaming.fileStream.minRememberDuration',
       conf.get('spark.streaming.minRememberDuration', '60s'),
     )
+    // Spark: a bare number is seconds.
+    const bareMs = /^\s*\d+\s*$/.test(remember) ? 1000 : 1
+    const rememberMs = bareMs * conf.getTimeAsMs('spark.streaming.fileStream.minRememberDuration', remember)
     this.#selectMs = batchMs * Math.ceil(rememberMs / batchMs)
   }
 
