@@ -12,7 +12,7 @@ import { failureContextOf } from '../stream/scheduler/termination.ts'
 import { coresOf } from '../stream/spark-context.ts'
 import { StreamingContext } from '../stream/streaming-context.ts'
 import { IllegalArgumentError } from '../stream/time.ts'
-import { bundleJob, missingPackageHint } from './bundle.ts'
+import { bundleJob, explainMissingExport, missingPackageHint } from './bundle.ts'
 import { checkTypes } from './check-types.ts'
 import { notifyReady, notifyStopping } from './ready.ts'
 import { stopSignal } from './signals.ts'
@@ -49,13 +49,14 @@ const heapGrowthPercent = 50
 export async function submit(options: SubmitOptions): Promise<number> {
   let bundle: Awaited<ReturnType<typeof bundleJob>> | undefined
   let logger: RootLogger | undefined
+  const files: string[] = []
   const stopped = stopOnSignals()
   reportStrays()
   setFlagsFromString(`--heap-growing-percent=${heapGrowthPercent}`)
   try {
     const { settings, ...launch } = await prepareLaunch(options)
     logger = launch.logger
-    bundle = await bundleJob(options.job)
+    bundle = await bundleJob(options.job, (path) => files.push(path))
     if (options.check) await checkTypes(options.job, (text) => process.stderr.write(text))
     const job: JobModule = {
       file: bundle.file,
@@ -73,7 +74,7 @@ export async function submit(options: SubmitOptions): Promise<number> {
     return exitCodes.done
   } catch (thrown) {
     await stopped.whenDone()
-    report(asError(thrown))
+    report((await explainMissingExport(thrown, files)) ?? asError(thrown))
     await stopActive()
     return isUsage(thrown) ? exitCodes.usage : exitCodes.failed
   } finally {

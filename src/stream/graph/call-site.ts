@@ -28,9 +28,9 @@ export function userFrames(stack: string | undefined): string[] {
   return (stack ?? '').split('\n').filter((line) => /^\s+at .*:\d+:\d+\)?$/.test(line) && !isForeignFrame(line))
 }
 
-/** Looks up who called `operation`. */
-export function callSite(operation: string): CallSite {
-  const frames = userFrames(new Error().stack)
+/** Looks up who called `operation`: now, or where `made` was made. */
+export function callSite(operation: string, made = new Error()): CallSite {
+  const frames = userFrames(made.stack)
   const [, file, line] = /([^/\\(]+):(\d+):\d+\)?$/.exec(frames[0] ?? '') ?? []
   return {
     short: file === undefined ? operation : `${operation} at ${file}:${line}`,
