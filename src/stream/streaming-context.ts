@@ -697,7 +697,10 @@ export class StreamingContext implements StreamContext {
     const { clock, logger } = this.sparkContext
     const conf = this.sparkContext.getConf()
     const limitMs = conf.getTimeAsMs('spark.streaming.gracefulStopTimeout', `${10 * this.graph.batchMs}ms`)
-    await receivers.stop(true)
+    if (!(await withLimit(receivers.stop(true), limitMs, clock))) {
+      logger.warn(`a receiver has not stopped within ${limitMs} ms: what it has stored so far is worked off`)
+      receivers.cut()
+    }
     const rest = async (): Promise<void> => {
       while (this.graph.tracker.hasWaiting) await generator.nextBatch()
       await generator.stop()

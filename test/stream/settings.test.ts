@@ -37,6 +37,7 @@ describe('settings', () => {
   for (const [key, value, message] of [
     ['spark.streaming.gracefulStopTimeout', 'x', /^spark\.streaming\.gracefulStopTimeout is a time such as 200ms/],
     ['spark.ui.port', 'abc', /^spark\.ui\.port is a whole number, not "abc"$/],
+    ['spark.streaming.blockQueueSize', 'many', /^spark\.streaming\.blockQueueSize is a whole number, not "many"$/],
     ['spark.ui.enabled', 'maybe', /^spark\.ui\.enabled is true or false/],
     ['spark.executor.memory', 'much', /^spark\.executor\.memory is a size/],
     ['spark.streaming.backpressure.pid.minRate', 'low', /^spark\.streaming\.backpressure\.pid\.minRate is a number/],
