@@ -396,6 +396,26 @@ test('an installed package beside the job is loaded from where it lies, CommonJS
   assert.match(url ?? '', /^file:.*\/uses\.ts$/)
 })
 
+test('a receiver that fails to start is told with the line that threw', async () => {
+  await job(
+    'receiver.ts',
+    `import { Receiver, type StreamingContext } from 'flume-ts/stream'
+class Broken extends Receiver<string> {
+  onStart(): void {
+    throw new Error('no such queue')
+  }
+  onStop(): void {}
+}
+export default function (ssc: StreamingContext): void {
+  ssc.receiverStream(new Broken()).print()
+}
+`,
+  )
+  await using running = streamTs('submit', 'receiver.ts')
+  await running.waitFor(/"error":"no such queue","at":"receiver\.ts:4"/)
+  assert.equal(await running.stop('SIGTERM'), 0)
+})
+
 test('a CommonJS job is loaded, and shares the engine with the command', async () => {
   const text = `const { SparkConf } = require('flume-ts/stream')
 module.exports = (ssc, [word]) => {

@@ -2,6 +2,7 @@ import { Backoff } from '../../core/backoff.ts'
 import type { Clock } from '../../core/clock.ts'
 import { asError, explain } from '../../core/error.ts'
 import type { Logger } from '../../monitor/logger.ts'
+import { placeOf } from '../graph/call-site.ts'
 import type { Items } from '../rdd/push.ts'
 import type { ListenerBus, ReceiverInfo } from '../scheduler/listener.ts'
 import { BlockGenerator } from './block-generator.ts'
@@ -111,7 +112,12 @@ export class ReceiverSupervisor<T> implements ReceiverSupport<T> {
 
   reportError(message: string, error: Error): void {
     this.#noteError(message, error)
-    this.#options.logger.warn(message, { stream: this.streamId, error: explain(error) })
+    const at = placeOf(error)
+    this.#options.logger.warn(message, {
+      stream: this.streamId,
+      error: explain(error),
+      ...(at !== undefined && { at }),
+    })
     const receiverInfo = this.info
     this.#options.bus.post((listener) => listener.onReceiverError?.({ receiverInfo }))
   }
