@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs'
-import { mkdtemp, rm, stat } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { basename, dirname, join, resolve } from 'node:path'
+import { basename, dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { type BuildFailure, build, type Message, type Plugin } from 'esbuild'
 import { FlumeError } from '../core/error.ts'
+import { didYouMean } from '../spec/nearest.ts'
 
 /** A job module, bundled into one file that can be imported here, and later by workers. */
 export interface Bundle {
@@ -60,14 +61,25 @@ export async function bundleJob(job: string, noteFile: (path: string) => void = 
   return { file, remove }
 }
 
+type Target = string | { readonly default: string }
+
+function ownExports(): Readonly<Record<string, Target>> {
+  const { exports } = JSON.parse(readFileSync(join(packageFolder, 'package.json'), 'utf8')) as {
+    exports: Record<string, Target>
+  }
+  return exports
+}
+
+function fileOf(target: Target): string {
+  return join(packageFolder, typeof target === 'string' ? target : target.default)
+}
+
 /** `flume-ts/stream` and the other entrances lead to the running package, so that job and runner share one engine. */
 const ownPackage: Plugin = {
   name: 'own-package',
   setup({ onResolve }) {
-    onResolve({ filter: /^flume-ts(\/|$)/ }, ({ path }) => {
-      const { exports } = JSON.parse(readFileSync(join(packageFolder, 'package.json'), 'utf8')) as {
-        exports: Record<string, string | { default: string }>
-      }
+    onResolve({ filter: /^flume-ts(\/|$)/ }, ({ path, kind }) => {
+      const exports = ownExports()
       const target = exports[`.${path.slice('flume-ts'.length)}`]
       if (target === undefined) {
         const entrances = Object.keys(exports).filter((name) => !name.endsWith('.json'))
@@ -79,8 +91,8 @@ const ownPackage: Plugin = {
           ],
         }
       }
-      const file = typeof target === 'string' ? target : target.default
-      return { path: pathToFileURL(join(packageFolder, file)).href, external: true }
+      const file = fileOf(target)
+      return { path: kind === 'require-call' ? file : pathToFileURL(file).href, external: true }
     })
   },
 }
@@ -122,6 +134,35 @@ function describeFailure(error: unknown): Error {
 export function missingPackageHint(specifier: string | undefined): string | undefined {
   const [name] = /^(@[^/]+\/)?[^./:@#][^/:]*/.exec(specifier ?? '') ?? []
   return name === undefined || specifier?.startsWith('node:') ? undefined : `type: npm install ${name}`
+}
+
+/**
+ * What is wrong when a job imports a name that its module does not have: where, and the nearest names. Node says the file
+ * it looked into only. Undefined for other errors.
+ */
+export async function explainMissingExport(thrown: unknown, files: Iterable<string>): Promise<FlumeError | undefined> {
+  const message = thrown instanceof SyntaxError ? thrown.message : ''
+  const [, module, name] = /^The requested module '(.+)' does not provide an export named '(.+)'$/.exec(message) ?? []
+  if (module === undefined || name === undefined) return undefined
+  const names = Object.keys(await import(module))
+  const entrance = Object.entries(ownExports()).find(([, target]) => pathToFileURL(fileOf(target)).href === module)?.[0]
+  const hint = didYouMean(name, names)
+  return new FlumeError(
+    'INVALID_DATA',
+    `${await placeOf(name, files)}${entrance === undefined ? module : `flume-ts${entrance.slice(1)}`} has no export ${name}`,
+    hint === undefined ? {} : { hint },
+  )
+}
+
+/** The first line of the files that has the word, as `file:line:column: `. */
+async function placeOf(name: string, files: Iterable<string>): Promise<string> {
+  const word = new RegExp(`(?<![\\w$])${name.replaceAll('$', '\\$')}(?![\\w$])`)
+  for (const file of files) {
+    const lines = (await readFile(file, 'utf8')).split('\n')
+    const line = lines.findIndex((text) => word.test(text))
+    if (line >= 0) return `${relative(process.cwd(), file)}:${line + 1}:${(lines[line] as string).search(word) + 1}: `
+  }
+  return ''
 }
 
 function place({ location }: Message): string {

@@ -7,12 +7,12 @@ import { createLogger, type RootLogger } from '../monitor/logger.ts'
 import { mountFileSystems } from '../stream/files.ts'
 import { userFrames } from '../stream/graph/call-site.ts'
 import { loadJob } from '../stream/job.ts'
-import { type JobModule, setLaunch } from '../stream/launch.ts'
+import { type JobModule, reachedSteps, setLaunch } from '../stream/launch.ts'
 import { failureContextOf } from '../stream/scheduler/termination.ts'
 import { coresOf } from '../stream/spark-context.ts'
 import { StreamingContext } from '../stream/streaming-context.ts'
 import { IllegalArgumentError } from '../stream/time.ts'
-import { bundleJob, missingPackageHint } from './bundle.ts'
+import { bundleJob, explainMissingExport, missingPackageHint } from './bundle.ts'
 import { checkTypes } from './check-types.ts'
 import { notifyReady, notifyStopping } from './ready.ts'
 import { stopSignal } from './signals.ts'
@@ -49,13 +49,14 @@ const heapGrowthPercent = 50
 export async function submit(options: SubmitOptions): Promise<number> {
   let bundle: Awaited<ReturnType<typeof bundleJob>> | undefined
   let logger: RootLogger | undefined
+  const files: string[] = []
   const stopped = stopOnSignals()
   reportStrays()
   setFlagsFromString(`--heap-growing-percent=${heapGrowthPercent}`)
   try {
     const { settings, ...launch } = await prepareLaunch(options)
     logger = launch.logger
-    bundle = await bundleJob(options.job)
+    bundle = await bundleJob(options.job, (path) => files.push(path))
     if (options.check) await checkTypes(options.job, (text) => process.stderr.write(text))
     const job: JobModule = {
       file: bundle.file,
@@ -73,7 +74,7 @@ export async function submit(options: SubmitOptions): Promise<number> {
     return exitCodes.done
   } catch (thrown) {
     await stopped.whenDone()
-    report(asError(thrown))
+    report((await explainMissingExport(thrown, files)) ?? asError(thrown))
     await stopActive()
     return isUsage(thrown) ? exitCodes.usage : exitCodes.failed
   } finally {
@@ -110,10 +111,31 @@ async function readSettings(file: string): Promise<[string, string][]> {
 }
 
 async function runModule(job: JobModule): Promise<void> {
+  process.once('beforeExit', endIdle)
   const made = await loadJob(job)
   if (made?.getState() === 'INITIALIZED') await made.start()
   // A job that started a context and did not wait for it: the command waits in its place.
   await (made ?? StreamingContext.getActive())?.awaitTermination()
+  process.off('beforeExit', endIdle)
+  sayIfIdle(job.name)
+}
+
+/** A program may end without streams, as Spark's may; most that do have forgotten a line. */
+function sayIfIdle(name: string): void {
+  const { context, streams, start } = reachedSteps()
+  if (start || (context && !streams)) return
+  const words = streams
+    ? 'made streams and ended without having started them: call ssc.start()'
+    : 'ended without a context: make one, or export default function (ssc, args) { … }'
+  process.stderr.write(`stream-ts: ${name} ${words}\n`)
+}
+
+/** Nothing is left that could go on, and the job still waits: Node would end without a word. */
+function endIdle(): void {
+  process.stderr.write(
+    'stream-ts: the job waits for a promise that nothing can settle any more, such as an await of its own, or awaitTermination of a context that was not started\n',
+  )
+  process.exit(exitCodes.failed)
 }
 
 /** The first SIGTERM or SIGINT stops the running context gracefully, the second ends the process at once. */

@@ -1,3 +1,5 @@
+import { inspect } from 'node:util'
+
 /** What went wrong, as a word that programs may test. Messages are for people and may change; codes do not. */
 export type ErrorCode =
   | 'CHANNEL_FULL'
@@ -61,7 +63,8 @@ export class RefusedEventsError extends FlumeError {
 
 /** Any thrown value as an Error, so that callers can read `message`. */
 export function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(String(thrown))
+  if (thrown instanceof Error) return thrown
+  return new Error(typeof thrown === 'string' ? thrown : `${inspect(thrown)} was thrown, which is not an error`)
 }
 
 /** One line that says what went wrong, with the hint and the innermost system code (`ECONNREFUSED`), and no stack. */

@@ -141,8 +141,17 @@ export class SparkConf {
 
   /** A size in bytes; a bare number is taken as bytes. Suffixes: b k kb m mb g gb t tb p pb. */
   getSizeAsBytes(key: string, fallback?: string): number {
+    return this.#size(key, fallback, 'b')
+  }
+
+  /** A size in mebibytes; a bare number is taken as mebibytes. */
+  getSizeAsMb(key: string, fallback?: string): number {
+    return Math.trunc(this.#size(key, fallback, 'm') / 2 ** 20)
+  }
+
+  #size(key: string, fallback: string | undefined, bareUnit: string): number {
     const text = this.get(key, fallback).trim().toLowerCase()
-    const [, amount, unit = 'b'] = /^(\d+)\s*([a-z]+)?$/.exec(text) ?? []
+    const [, amount, unit = bareUnit] = /^(\d+)\s*([a-z]+)?$/.exec(text) ?? []
     const factor = sizeUnits[unit]
     if (amount === undefined || factor === undefined) {
       throw new Error(`${key} is a size such as 64k or 1g, not "${text}"`)

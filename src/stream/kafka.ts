@@ -205,7 +205,9 @@ function open<K, V>(connect: ConnectKafka, sc: SparkContext, params: KafkaParams
     if (severity === 'error') throw new FlumeError('USAGE', `kafkaParams: ${option} ${message}`, hint ? { hint } : {})
     if (severity === 'warning') sc.logger.warn(`kafkaParams: ${option} ${message}`)
   }
-  const pollMs = conf.getTimeAsMs('spark.streaming.kafka.consumer.poll.ms', conf.get('spark.network.timeout', '120s'))
+  const pollMs = conf.contains('spark.streaming.kafka.consumer.poll.ms')
+    ? conf.getTimeAsMs('spark.streaming.kafka.consumer.poll.ms')
+    : conf.getTimeAsSeconds('spark.network.timeout', '120s') * 1000
   const reader: RangeReader<K, V> = {
     cluster: once(connect, settings, sc),
     clock: sc.clock,

@@ -57,8 +57,21 @@ export function setLaunch(launch: Launch): void {
   setLaunchDefaults(launch.settings)
 }
 
+/** What the job has come to: a context for data sets, one for streams, that one started. */
+const reached = { context: false, streams: false, start: false }
+
+/** A context was made. */
+export function noteContext(kind: 'context' | 'streams'): void {
+  reached[kind] = true
+}
+
+export function reachedSteps(): { readonly context: boolean; readonly streams: boolean; readonly start: boolean } {
+  return reached
+}
+
 /** A context of the job has started. */
 export function tellStarted(): void {
+  reached.start = true
   current.onStarted?.()
 }
 

@@ -7,7 +7,14 @@ import { makeLocalFolder } from './checkpoint/folder.ts'
 import { SparkConf } from './conf.ts'
 import { type FileEntry, type FileSystem, glob, joinPath, locate } from './files.ts'
 import { readRecords } from './fixed-records.ts'
-import { type ContextSurroundings, currentSurroundings, launchedJob, launchLogger, shadowRole } from './launch.ts'
+import {
+  type ContextSurroundings,
+  currentSurroundings,
+  launchedJob,
+  launchLogger,
+  noteContext,
+  shadowRole,
+} from './launch.ts'
 import { LeveledLogger } from './log-level.ts'
 import { readObjectLine } from './output/object-line.ts'
 import { collectPartition, type FilePart, indexesOf, prepare } from './rdd/plan.ts'
@@ -31,12 +38,20 @@ export type { ContextSurroundings }
 /** The version of Spark whose behaviour is matched. */
 const sparkVersion = '2.4.8'
 
+/** Each thread loads the job and has a heap of its own: more than these only keep a machine from working. */
+const coresMax = 1024
+
 /** The cores a master URL stands for: `local` 1, `local[n]` n, `local[*]` those of this machine. Throws USAGE for a master that is not offered. */
 export function coresOf(master: string): number {
   const [, cores] = /^local(?:\[\s*(\d+|\*)\s*(?:,\s*\d+\s*)?\])?$/.exec(master) ?? [undefined, undefined]
   if (!/^local(\[|$)/.test(master) || (cores === undefined && master !== 'local') || cores === '0') {
     throw new FlumeError('USAGE', `Could not parse Master URL: '${master}'`, {
       hint: 'take local (this thread), local[n] or local[*] (n worker threads), local[n,f] (each task may fail f times)',
+    })
+  }
+  if (cores !== undefined && cores !== '*' && Number(cores) > coresMax) {
+    throw new FlumeError('USAGE', `'${master}' asks for ${cores} worker threads; ${coresMax} are the most`, {
+      hint: `local[*] takes as many as this machine has cores: ${availableParallelism()}`,
     })
   }
   return cores === undefined ? 1 : cores === '*' ? availableParallelism() : Number(cores)
@@ -54,6 +69,20 @@ function triesOf(master: string, conf: SparkConf): number {
   if (tries < 1) throw new FlumeError('USAGE', `a task must be allowed to run at least once, not ${tries} times`)
   return tries
 }
+
+declare module './rdd/rdd.ts' {
+  interface RDD<T> {
+    /** The context that the data set was made in. */
+    readonly sparkContext: SparkContext
+  }
+}
+
+// A data set knows its context by what it needs of it; a job sees all of it.
+Object.defineProperty(RDD.prototype, 'sparkContext', {
+  get(this: RDD<unknown>): RddContext {
+    return this.context
+  },
+})
 
 /** The context made last that is not stopped. */
 let current: SparkContext | undefined
@@ -106,6 +135,7 @@ export class SparkContext implements RddContext {
     this.runner = new LocalRunner(cores, this.clock, triesOf(this.master, this.#conf))
     this.shared = launchedJob() || shadowRole() ? new SharedValues() : undefined
     current = this
+    noteContext('context')
   }
 
   /** The context that this process has, or a new one. */

@@ -13,7 +13,7 @@ import { readRecords } from './fixed-records.ts'
 import { callSite } from './graph/call-site.ts'
 import { type ContextState, type StreamContext, StreamGraph } from './graph/graph.ts'
 import type { InputNode, Node } from './graph/node.ts'
-import { type JobModule, launchedJob, launchSettings, shadowRole, tellStarted } from './launch.ts'
+import { type JobModule, launchedJob, launchSettings, noteContext, shadowRole, tellStarted } from './launch.ts'
 import { TransformNode } from './op/transform.ts'
 import { UnionNode } from './op/union.ts'
 import { applicationOf } from './page/application.ts'
@@ -31,6 +31,7 @@ import { isInsideJob, JobScheduler } from './scheduler/job-scheduler.ts'
 import { ListenerBus, type StreamingListener } from './scheduler/listener.ts'
 import { StreamingProgress } from './scheduler/progress.ts'
 import { Termination } from './scheduler/termination.ts'
+import { checkSettings } from './settings.ts'
 import { type ContextSurroundings, coresOf, hasThreads, SparkContext } from './spark-context.ts'
 import { StorageLevel } from './storage-level.ts'
 import { readTextPart } from './text-file.ts'
@@ -166,6 +167,7 @@ export class StreamingContext implements StreamContext {
       confOrContext instanceof SparkContext ? confOrContext : new SparkContext(confOrContext, surroundings)
     this.graph = new StreamGraph(this.sparkContext, batchDuration.milliseconds)
     this.graph.context = this
+    noteContext('streams')
     this.#bus = new ListenerBus(this.sparkContext.logger)
     // A clock that is moved by hand belongs to a test, which keeps itself alive.
     this.#holdsProcess = this.sparkContext.clock === systemClock
@@ -173,6 +175,7 @@ export class StreamingContext implements StreamContext {
     this.progress = new StreamingProgress(this.graph, conf.getInt('spark.streaming.ui.retainedBatches', 1000))
     this.#bus.add(this.progress)
     refuseUnsupported(conf)
+    checkSettings(conf, this.sparkContext.logger)
     warnOfIdle(conf, this.sparkContext.logger)
     const directory = conf.getOption('spark.streaming.checkpoint.directory')
     if (directory !== undefined) this.checkpoint(directory)
@@ -515,7 +518,7 @@ export class StreamingContext implements StreamContext {
       shared,
       operators: new Operators(graph),
       ...(heap !== undefined && {
-        heapMebibytes: Math.ceil(sparkContext.getConf().getSizeAsBytes('spark.executor.memory') / 2 ** 20),
+        heapMebibytes: Math.max(1, sparkContext.getConf().getSizeAsMb('spark.executor.memory')),
       }),
     })
     runner.remote = threads
@@ -694,7 +697,10 @@ export class StreamingContext implements StreamContext {
     const { clock, logger } = this.sparkContext
     const conf = this.sparkContext.getConf()
     const limitMs = conf.getTimeAsMs('spark.streaming.gracefulStopTimeout', `${10 * this.graph.batchMs}ms`)
-    await receivers.stop(true)
+    if (!(await withLimit(receivers.stop(true), limitMs, clock))) {
+      logger.warn(`a receiver has not stopped within ${limitMs} ms: what it has stored so far is worked off`)
+      receivers.cut()
+    }
     const rest = async (): Promise<void> => {
       while (this.graph.tracker.hasWaiting) await generator.nextBatch()
       await generator.stop()

@@ -10,11 +10,12 @@ export function textForm(value: unknown, shape?: Shape): string {
   if (typeof value !== 'object' || value === null) return String(value)
   if (Array.isArray(value)) return arrayForm(value, shape)
   if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('hex')
-  if (value instanceof Date) return value.toISOString()
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'Invalid Date' : value.toISOString()
   if (value instanceof Map)
     return `{${[...value].map(([key, item]) => `${textForm(key)}: ${textForm(item)}`).join(', ')}}`
   if (value instanceof Set) return listForm([...value])
-  if (value.toString !== Object.prototype.toString) return String(value)
+  // An object without a prototype has no toString at all.
+  if (typeof value.toString === 'function' && value.toString !== Object.prototype.toString) return String(value)
   return JSON.stringify(value, (_, item) => (typeof item === 'bigint' ? String(item) : item)) ?? String(value)
 }
 

@@ -243,11 +243,76 @@ describe('errors are one clear line, and the lines of the job where there are an
       said: /flume-ts\/nothing is not there; flume-ts has flume-ts\/agent, flume-ts\/stream/,
     },
     {
+      name: 'a name that the entrance does not export',
+      file: 'name.ts',
+      text: `// a job\nimport { SparkConf, StreamingContex } from 'flume-ts/stream'\nnew StreamingContex(new SparkConf())\n`,
+      code: 1,
+      said: /^stream-ts: name\.ts:2:21: flume-ts\/stream has no export StreamingContex \(did you mean "StreamingContext"\?\)\n$/,
+    },
+    {
       name: 'no output operation',
       file: 'nothing.ts',
       text: `export default function (ssc: any) { ssc.queueStream([]) }\n`,
       code: 2,
       said: /No output operations registered, so nothing to execute/,
+    },
+    {
+      name: 'a default export that is no function',
+      file: 'five.ts',
+      text: `export default 5\n`,
+      code: 2,
+      said: /^stream-ts: five\.ts makes no context, and exports number as default, but no function to run \(export default/,
+    },
+    {
+      name: 'a function that is not the default export',
+      file: 'named.ts',
+      text: `export function job(ssc: any) { ssc.queueStream([]).print() }\n`,
+      code: 2,
+      said: /^stream-ts: named\.ts makes no context, and exports job, but no function to run/,
+    },
+    {
+      name: 'a module without a job in it',
+      file: 'idle.ts',
+      text: `console.log(1)\n`,
+      code: 0,
+      said: /^stream-ts: idle\.ts ended without a context: make one/,
+    },
+    {
+      name: 'streams that are never started',
+      file: 'unstarted.ts',
+      text: `import { Seconds, SparkConf, StreamingContext } from 'flume-ts/stream'
+new StreamingContext(new SparkConf(), Seconds(1)).queueStream([]).print()\n`,
+      code: 0,
+      said: /^stream-ts: unstarted\.ts made streams and ended without having started them: call ssc\.start\(\)\n$/,
+    },
+    {
+      name: 'data sets without streams, which need no start',
+      file: 'sets.ts',
+      text: `import { SparkConf, SparkContext } from 'flume-ts/stream'
+await new SparkContext(new SparkConf()).parallelize([1]).collect()\n`,
+      code: 0,
+      said: /^$/,
+    },
+    {
+      name: 'a promise that nothing can settle',
+      file: 'unsettled.ts',
+      text: `await new Promise(() => undefined)\n`,
+      code: 1,
+      said: /^stream-ts: the job waits for a promise that nothing can settle any more/,
+    },
+    {
+      name: 'undefined thrown by a function',
+      file: 'undefined.ts',
+      text: `export default function (ssc: any) { ssc.queueStream([ssc.sparkContext.parallelize([1])]).map(() => { throw undefined }).print() }\n`,
+      code: 1,
+      said: /^stream-ts: undefined was thrown, which is not an error \(batch \d+ ms, print at undefined\.ts:1\)\n$/,
+    },
+    {
+      name: 'a function for lists that answers none',
+      file: 'unlisted.ts',
+      text: `export default function (ssc: any) { ssc.queueStream([ssc.sparkContext.parallelize([1])]).flatMap(() => undefined).print() }\n`,
+      code: 1,
+      said: /^stream-ts: TypeError: a function had to answer a list of records or another iterable, not undefined \(batch/,
     },
   ]
   for (const { name, file, text, code, said } of table) {
@@ -331,6 +396,51 @@ test('an installed package beside the job is loaded from where it lies, CommonJS
   const [packageHome, url] = stdout.trim().split(' ')
   assert.match(packageHome ?? '', /node_modules\/some-package$/)
   assert.match(url ?? '', /^file:.*\/uses\.ts$/)
+})
+
+test('a receiver that fails to start is told with the line that threw', async () => {
+  await job(
+    'receiver.ts',
+    `import { Receiver, type StreamingContext } from 'flume-ts/stream'
+class Broken extends Receiver<string> {
+  onStart(): void {
+    throw new Error('no such queue')
+  }
+  onStop(): void {}
+}
+export default function (ssc: StreamingContext): void {
+  ssc.receiverStream(new Broken()).print()
+}
+`,
+  )
+  await using running = streamTs('submit', 'receiver.ts')
+  await running.waitFor(/"error":"no such queue","at":"receiver\.ts:4"/)
+  assert.equal(await running.stop('SIGTERM'), 0)
+})
+
+test('a CommonJS job is loaded, and shares the engine with the command', async () => {
+  const text = `const { SparkConf } = require('flume-ts/stream')
+module.exports = (ssc, [word]) => {
+  ssc.queueStream([ssc.sparkContext.parallelize([word])]).foreachRDD(async (rdd) => {
+    const words = await rdd.collect()
+    if (words.length > 0) console.log(words, new SparkConf().get('spark.a'))
+    void ssc.stop()
+  })
+}
+`
+  for (const [name, written] of [
+    ['common.cjs', text],
+    [
+      'compiled.cjs',
+      text.replace(
+        'module.exports =',
+        "Object.defineProperty(exports, '__esModule', { value: true })\nexports.default =",
+      ),
+    ],
+  ] as const) {
+    const args = ['submit', '--batch-interval', '100', '--conf', 'spark.a=b', await job(name, written), 'hello']
+    assert.deepEqual(await outcome(...args), { code: 0, stdout: "[ 'hello' ] b\n", words: '' })
+  }
 })
 
 test('version and help print to standard output and end with 0', async () => {

@@ -18,7 +18,7 @@ const offered: readonly (readonly [what: string, on: object, names: string])[] =
   [
     'SparkConf',
     api.SparkConf.prototype,
-    'set setAll setIfMissing remove contains setMaster setAppName setSparkHome setJars setExecutorEnv get getOption getAll getAllWithPrefix getInt getLong getDouble getBoolean getTimeAsMs getTimeAsSeconds getSizeAsBytes clone toDebugString',
+    'set setAll setIfMissing remove contains setMaster setAppName setSparkHome setJars setExecutorEnv get getOption getAll getAllWithPrefix getInt getLong getDouble getBoolean getTimeAsMs getTimeAsSeconds getSizeAsBytes getSizeAsMb clone toDebugString',
   ],
   [
     'SparkContext',

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { InputDStream, type RDD, type Time } from '../../src/stream/api.ts'
+import { RecordingLogger } from '../support/recording-logger.ts'
 import { StreamBench } from '../support/stream-bench.ts'
 
 const root = await mkdtemp(join(tmpdir(), 'stream-inputs-'))
@@ -79,6 +80,23 @@ describe('file streams', () => {
     assert.deepEqual(seen[0]?.items, ['recent'])
   })
 
+  for (const [name, given, taken] of [
+    ['a minute', {}, ['old']],
+    ['20 seconds, a bare number', { 'spark.streaming.fileStream.minRememberDuration': '20' }, []],
+    ['40 seconds under the older name', { 'spark.streaming.minRememberDuration': '40' }, ['old']],
+    ['20000 milliseconds', { 'spark.streaming.minRememberDuration': '20000ms' }, []],
+  ] as const) {
+    test(`a file of 30 seconds ago, when files are remembered for ${name} (B92)`, async () => {
+      const path = await folder()
+      await put(join(path, 'old'), 'old\n', 70_000)
+      await using bench = new StreamBench({ startMs: 100_000, settings: given })
+      const seen = bench.watch(bench.ssc.fileStream(path, { newFilesOnly: false }))
+      await bench.ssc.start()
+      await oneBatch(bench)
+      assert.deepEqual(seen[0]?.items, taken)
+    })
+  }
+
   test('a glob names folders, a filter chooses files, a reader makes the records (B93)', async () => {
     const path = await folder()
     await mkdir(join(path, 'day-1'))
@@ -135,18 +153,25 @@ describe('file streams', () => {
     await assert.rejects(bench.ssc.awaitTermination(), /torn ends with 2 of the 4 bytes of a record/)
   })
 
-  test('a folder that is not there is an empty batch, and is read once it appears (B94)', async () => {
+  test('a folder that is not there is an empty batch, told once, and is read once it appears (B94)', async () => {
     const path = join(await folder(), 'later')
-    await using bench = new StreamBench({ startMs: 100_000 })
+    const logger = new RecordingLogger()
+    await using bench = new StreamBench({ startMs: 98_000, logger })
     const seen = bench.watch(bench.ssc.textFileStream(path))
     await bench.ssc.start()
     await oneBatch(bench)
+    await oneBatch(bench)
+    await oneBatch(bench)
+    assert.deepEqual(
+      logger.lines.filter((line) => line.startsWith('warn')),
+      ['warn: there is no such folder; batches are empty until there is one'],
+    )
     await mkdir(path)
     await put(join(path, 'a'), 'here\n', 101_500)
     await oneBatch(bench)
     assert.deepEqual(
       seen.map((batch) => batch.items),
-      [[], ['here']],
+      [[], [], [], ['here']],
     )
   })
 })

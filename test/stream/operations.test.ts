@@ -596,6 +596,8 @@ describe('print', () => {
     { value: new Uint8Array([1, 255]), text: '01ff' },
     { value: new Date(0), text: '1970-01-01T00:00:00.000Z' },
     { value: new Map([['a', 1]]), text: '{a: 1}' },
+    { value: new Date(Number.NaN), text: 'Invalid Date' },
+    { value: Object.assign(Object.create(null), { bare: 1 }), text: '{"bare":1}' },
     { value: [], text: '[]' },
     { value: { toString: () => 'mine' }, text: 'mine' },
   ]) {

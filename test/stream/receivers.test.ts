@@ -280,6 +280,95 @@ describe('starting and stopping receivers', () => {
   })
 })
 
+/** A receiver whose whole work is done by `work`, which `onStart` waits for. */
+class LoopReceiver extends Receiver<string> {
+  readonly work: (receiver: LoopReceiver) => Promise<void>
+  stops = 0
+  onStopped: () => void | Promise<void> = () => undefined
+
+  constructor(work: (receiver: LoopReceiver) => Promise<void>) {
+    super(StorageLevel.MEMORY_ONLY)
+    this.work = work
+  }
+
+  onStart(): Promise<void> {
+    return this.work(this)
+  }
+
+  onStop(): void | Promise<void> {
+    this.stops++
+    return this.onStopped()
+  }
+}
+
+describe('receivers that do not do as they should', () => {
+  test('a loop in onStart that awaits each record lets batches through, and ends with the context', async () => {
+    await using bench = new StreamBench()
+    let stored = 0
+    const receiver = new LoopReceiver(async (self) => {
+      while (!self.isStopped()) {
+        await self.store('x')
+        stored++
+      }
+    })
+    const seen = bench.watch(bench.ssc.receiverStream(receiver).count())
+    await bench.ssc.start()
+    await bench.batches(2)
+    const stopping = bench.ssc.stop({ graceful: true })
+    await bench.clock.advance(1000)
+    await stopping
+    assert.equal(receiver.stops, 1)
+    assert.ok(stored > 0)
+    assert.equal(
+      seen.reduce((sum, { items }) => sum + (items[0] as number), 0),
+      stored,
+      'what was stored was worked off',
+    )
+  })
+
+  test('an onStart that never ends is left after two seconds, and what it throws later is told', async () => {
+    await using bench = new StreamBench()
+    let fail: (error: Error) => void = () => undefined
+    const receiver = new LoopReceiver(
+      () =>
+        new Promise((_, reject) => {
+          fail = reject
+        }),
+    )
+    const told: string[] = []
+    bench.watch(bench.ssc.receiverStream(receiver))
+    bench.ssc.addStreamingListener({ onReceiverError: ({ receiverInfo }) => void told.push(receiverInfo.lastError) })
+    receiver.onStopped = () => fail(new Error('cut off'))
+    await bench.ssc.start()
+    await bench.batches(1)
+    const stopping = bench.ssc.stop({ graceful: true })
+    await bench.clock.advance(1999)
+    assert.equal(receiver.stops, 0)
+    await bench.clock.advance(1)
+    await stopping
+    assert.equal(receiver.stops, 1)
+    assert.match(told.join(), /cut off/)
+  })
+
+  test('an onStop that never ends holds a graceful stop up to its limit, and what was stored is worked off', async () => {
+    await using bench = new StreamBench({ settings: { 'spark.streaming.gracefulStopTimeout': '3s' } })
+    const receiver = new LoopReceiver(() => Promise.resolve())
+    receiver.onStopped = () => new Promise(() => undefined)
+    const seen = bench.watch(bench.ssc.receiverStream(receiver))
+    await bench.ssc.start()
+    await bench.batches(1)
+    await receiver.store('last')
+    const stopping = bench.ssc.stop({ graceful: true })
+    await bench.clock.advance(3000)
+    await bench.clock.advance(1000)
+    await stopping
+    assert.deepEqual(
+      seen.flatMap(({ items }) => items),
+      ['last'],
+    )
+  })
+})
+
 describe('the beginning and the end', () => {
   test('receivers are started before the first batch, and one that waits to start again stays stopped (B109)', async () => {
     const { bench, receiver } = withReceiver()
@@ -383,10 +472,6 @@ describe('rates', () => {
     {
       settings: { 'spark.streaming.backpressure.enabled': 'true', 'spark.streaming.backpressure.pid.minRate': '0' },
       message: /Minimum rate/,
-    },
-    {
-      settings: { 'spark.streaming.blockQueueSize': 'many' },
-      message: /spark\.streaming\.blockQueueSize is a whole number, not "many"/,
     },
   ]) {
     test(`${JSON.stringify(settings)} is refused at the start (B114)`, async () => {

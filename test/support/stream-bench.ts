@@ -1,4 +1,4 @@
-import { silentLogger } from '../../src/monitor/logger.ts'
+import { type Logger, silentLogger } from '../../src/monitor/logger.ts'
 import {
   type BatchInfo,
   Milliseconds,
@@ -17,6 +17,7 @@ export interface StreamBenchOptions {
   readonly startMs?: number
   readonly master?: string
   readonly settings?: Readonly<Record<string, string>>
+  readonly logger?: Logger
 }
 
 /** What one stream showed in one batch. */
@@ -35,13 +36,19 @@ export class StreamBench {
   printed = ''
   readonly completed: BatchInfo[] = []
 
-  constructor({ batchMs = 1000, startMs = 0, master = 'local[2]', settings = {} }: StreamBenchOptions = {}) {
+  constructor({
+    batchMs = 1000,
+    startMs = 0,
+    master = 'local[2]',
+    settings = {},
+    logger = silentLogger,
+  }: StreamBenchOptions = {}) {
     this.clock = new ManualClock(startMs)
     this.batchMs = batchMs
     const conf = new SparkConf(false).setAppName('bench').setMaster(master).setAll(Object.entries(settings))
     this.ssc = new StreamingContext(conf, Milliseconds(batchMs), {
       clock: this.clock,
-      logger: silentLogger,
+      logger,
       console: (text) => {
         this.printed += text
       },

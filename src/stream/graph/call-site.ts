@@ -25,15 +25,22 @@ export function isForeignFrame(line: string): boolean {
 
 /** The lines of a stack that are the job author's. */
 export function userFrames(stack: string | undefined): string[] {
-  return (stack ?? '').split('\n').filter((line) => /^\s+at /.test(line) && !isForeignFrame(line))
+  return (stack ?? '').split('\n').filter((line) => /^\s+at .*:\d+:\d+\)?$/.test(line) && !isForeignFrame(line))
 }
 
-/** Looks up who called `operation`. */
-export function callSite(operation: string): CallSite {
-  const frames = userFrames(new Error().stack)
-  const [, file, line] = /([^/\\(]+):(\d+):\d+\)?$/.exec(frames[0] ?? '') ?? []
+/** The job's own line in which an error was made, such as `job.ts:12`; undefined when no line of the job is in its stack. */
+export function placeOf(made: Error): string | undefined {
+  const [, file, line] = /([^/\\(]+):(\d+):\d+\)?$/.exec(userFrames(made.stack)[0] ?? '') ?? []
+  return file === undefined ? undefined : `${file}:${line}`
+}
+
+/** Looks up who called `operation`: now, or where `made` was made. */
+export function callSite(operation: string, made = new Error()): CallSite {
+  const place = placeOf(made)
   return {
-    short: file === undefined ? operation : `${operation} at ${file}:${line}`,
-    long: frames.map((frame) => frame.trim().replace(/^at /, '')).join('\n'),
+    short: place === undefined ? operation : `${operation} at ${place}`,
+    long: userFrames(made.stack)
+      .map((frame) => frame.trim().replace(/^at /, ''))
+      .join('\n'),
   }
 }

@@ -84,7 +84,7 @@ export class StreamGraph implements NodeGraph {
       this.#checkInterval(node)
       if (!(node instanceof StateNode) || !node.needsDirectory || this.isCheckpointed) continue
       throw new IllegalArgumentError(
-        `requirement failed: The checkpoint directory has not been set. Please set it by StreamingContext.checkpoint(). ${node.describe()} needs it.`,
+        `requirement failed: The checkpoint directory has not been set. Please set it by StreamingContext.checkpoint(). ${node.place} needs it.`,
       )
     }
   }
@@ -95,11 +95,11 @@ export class StreamGraph implements NodeGraph {
     if (checkpointMs === undefined) return
     require_(
       checkpointMs >= slideMs,
-      `The checkpoint interval for ${node.describe()} has been set to ${checkpointMs} ms which is lower than its slide time (${slideMs} ms). Please set it to at least ${slideMs} ms.`,
+      `The checkpoint interval for ${node.place} has been set to ${checkpointMs} ms which is lower than its slide time (${slideMs} ms). Please set it to at least ${slideMs} ms.`,
     )
     require_(
       checkpointMs % slideMs === 0,
-      `The checkpoint interval for ${node.describe()} has been set to ${checkpointMs} ms which is not a multiple of its slide time (${slideMs} ms). Please set it to a multiple of ${slideMs} ms.`,
+      `The checkpoint interval for ${node.place} has been set to ${checkpointMs} ms which is not a multiple of its slide time (${slideMs} ms). Please set it to a multiple of ${slideMs} ms.`,
     )
   }
 

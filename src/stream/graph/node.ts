@@ -2,6 +2,7 @@ import type { Push, Signal } from '../rdd/push.ts'
 import type { RDD } from '../rdd/rdd.ts'
 import type { SparkContext } from '../spark-context.ts'
 import { StorageLevel } from '../storage-level.ts'
+import { callSite } from './call-site.ts'
 
 /** A node takes its parents' data set of a time, or tells that there is none. */
 export type MaybeRdd<T> = RDD<T> | undefined
@@ -34,6 +35,8 @@ export abstract class Node<T> {
   #rememberMs = 0
   #checkpointMs: number | undefined
   #label: string | undefined
+  /** Its stack says where the job made this node; it is written out only when somebody asks. */
+  readonly #made = new Error()
   /** How many streams and output operations read each batch of this one: with several, it is computed once for all (B71). */
   readers = 0
   readonly #generated = new Map<number, Promise<MaybeRdd<T>>>()
@@ -77,6 +80,11 @@ export abstract class Node<T> {
 
   describe(): string {
     return `${this.kind} [${this.id}]`
+  }
+
+  /** Where the job made it, such as `map at job.ts:7`. */
+  get place(): string {
+    return callSite(this.kind, this.#made).short
   }
 
   get storageLevel(): StorageLevel {

@@ -35,7 +35,7 @@ export class TransformNode<R> extends Node<R> {
     const rdds: RDD<unknown>[] = []
     for (const parent of this.dependencies) {
       const rdd = await parent.rddAt(timeMs)
-      if (!rdd) throw new Error(`Couldn't generate RDD from parent at time ${timeMs} ms`)
+      if (!rdd) throw new Error(`Couldn't generate RDD from parent at time ${timeMs} ms: ${this.place}`)
       rdds.push(rdd)
     }
     const run = (): RDD<R> | PromiseLike<RDD<R>> =>
@@ -43,10 +43,10 @@ export class TransformNode<R> extends Node<R> {
     const result: unknown = await (this.#isOurs ? describedBy(this.id, run).result : run())
     if (result === null || result === undefined) {
       throw new Error(
-        'Transform function must not return null. Return SparkContext.emptyRDD() instead to represent no element as the result of transformation.',
+        `Transform function must not return null. Return SparkContext.emptyRDD() instead to represent no element as the result of transformation: ${this.place}`,
       )
     }
-    if (!(result instanceof RDD)) throw new TypeError('Transform function must return an RDD')
+    if (!(result instanceof RDD)) throw new TypeError(`Transform function must return an RDD: ${this.place}`)
     return result as RDD<R>
   }
 }

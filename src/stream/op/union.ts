@@ -22,7 +22,7 @@ export class UnionNode<T> extends Node<T> {
     const rdds: RDD<T>[] = []
     for (const parent of this.#parents) {
       const rdd = await parent.rddAt(timeMs)
-      if (!rdd) throw new Error(`Could not generate RDD from a parent for unifying at time ${timeMs} ms`)
+      if (!rdd) throw new Error(`Could not generate RDD from a parent for unifying at time ${timeMs} ms: ${this.place}`)
       rdds.push(rdd)
     }
     return this.graph.sparkContext.union(rdds)

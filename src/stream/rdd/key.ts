@@ -38,7 +38,13 @@ function encodeObject(key: object): string {
   if (key instanceof Map) return `m${encodeSorted([...key].map(([name, value]) => encodeKey(name) + encodeKey(value)))}`
   if (key instanceof Set) return `e${encodeSorted([...key].map(encodeKey))}`
   const fields = Object.keys(key).map((name) => encodeKey(name) + encodeKey((key as Record<string, unknown>)[name]))
-  const type = Object.getPrototypeOf(key)?.constructor?.name ?? ''
+  const type: string = Object.getPrototypeOf(key)?.constructor?.name ?? 'Object'
+  // A URL, a regular expression, an object with private fields only: two of them would be one key.
+  if (fields.length === 0 && type !== 'Object') {
+    throw new TypeError(
+      `an object of class ${type} cannot be a key: it shows no fields to compare; take a text made from it, such as String(key)`,
+    )
+  }
   return `o${type === 'Object' ? '' : type}{${encodeSorted(fields)}`
 }
 

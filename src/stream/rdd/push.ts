@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
+import { inspect } from 'node:util'
 
 /**
  * How records travel: a partition pushes each record into the function behind it, and so on to the end of the pass.
@@ -56,6 +57,9 @@ async function pushSlices<T>(items: readonly T[], push: Push<T>): Promise<Settle
 /** Pushes every item of an iterable, in order; the iterator is closed when the reader stops early or fails. */
 export function pushIterable<T>(items: Iterable<T>, push: Push<T>): Signal {
   if (Array.isArray(items)) return pushArray(items as readonly T[], push)
+  if (typeof (items as Partial<Iterable<T>> | undefined | null)?.[Symbol.iterator] !== 'function') {
+    throw new TypeError(`a function had to answer a list of records or another iterable, not ${inspect(items)}`)
+  }
   return pushIterator(items[Symbol.iterator](), push)
 }
 

@@ -145,10 +145,6 @@ export class RDD<T> implements Dataset<T> {
     return this.#plan
   }
 
-  get sparkContext(): RddContext {
-    return this.context
-  }
-
   get partitionCount(): number {
     return this.#plan.partitionCount
   }

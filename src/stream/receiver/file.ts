@@ -74,6 +74,7 @@ export class FileNode<T> extends InputNode<T> {
   readonly #batches = new Map<number, readonly string[]>()
   /** The last batch of an earlier run: what it does not know of up to there had no files. */
   #restoredMs = 0
+  #isAbsent = false
 
   constructor(graph: NodeGraph, uri: string, options: FileStreamOptions<T>) {
     super(graph)
@@ -82,10 +83,13 @@ export class FileNode<T> extends InputNode<T> {
     this.#options = options
     this.#createdMs = options.newFilesOnly === false ? 0 : sparkContext.clock.now()
     const conf = sparkContext.getConf()
-    const rememberMs = conf.getTimeAsMs(
+    const remember = conf.get(
       'spark.streaming.fileStream.minRememberDuration',
       conf.get('spark.streaming.minRememberDuration', '60s'),
     )
+    // Spark: a bare number is seconds.
+    const bareMs = /^\s*\d+\s*$/.test(remember) ? 1000 : 1
+    const rememberMs = bareMs * conf.getTimeAsMs('spark.streaming.fileStream.minRememberDuration', remember)
     this.#selectMs = batchMs * Math.ceil(rememberMs / batchMs)
   }
 
@@ -140,8 +144,9 @@ export class FileNode<T> extends InputNode<T> {
     for (const [taken, takenMs] of this.#taken) if (takenMs <= timeMs - this.#selectMs) this.#taken.delete(taken)
     try {
       const found: FileEntry[] = []
-      for (const folder of await glob(files, path)) {
-        if (!folder.isDirectory) continue
+      const folders = (await glob(files, path)).filter((folder) => folder.isDirectory)
+      this.#noteAbsence(folders.length === 0)
+      for (const folder of folders) {
         for (const entry of await files.list(folder.path)) if (this.#isNew(entry, timeMs)) found.push(entry)
       }
       const tookMs = clock.monotonic() - startMs
@@ -152,6 +157,16 @@ export class FileNode<T> extends InputNode<T> {
       logger.warn('Error finding new files', { path: this.#uri, error: asError(error).message })
       return []
     }
+  }
+
+  /** Spark says nothing, and a mistyped path looks like a folder without files. */
+  #noteAbsence(isAbsent: boolean): void {
+    if (isAbsent && !this.#isAbsent) {
+      this.graph.sparkContext.logger.warn('there is no such folder; batches are empty until there is one', {
+        path: this.#uri,
+      })
+    }
+    this.#isAbsent = isAbsent
   }
 
   #isNew(entry: FileEntry, timeMs: number): boolean {

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { Items } from '../rdd/push.ts'
 import { StorageLevel } from '../storage-level.ts'
 
@@ -16,6 +17,9 @@ export interface ReceiverSupport<T> {
 
 const nothing = Promise.resolve()
 
+/** Records after which a loop that awaits each `store` lets the event loop turn: else no batch and no signal comes through. */
+const turnCount = 1024
+
 /**
  * Brings records in from outside. `onStart` begins the reading and returns; `onStop` ends it. Both may be called many
  * times: a receiver is started again after each stop that the context did not ask for.
@@ -23,6 +27,7 @@ const nothing = Promise.resolve()
 export abstract class Receiver<T> {
   readonly storageLevel: StorageLevel
   #support: ReceiverSupport<T> | undefined
+  #storedCount = 0
 
   constructor(storageLevel: StorageLevel = StorageLevel.MEMORY_AND_DISK_SER_2) {
     this.storageLevel = storageLevel
@@ -46,7 +51,10 @@ export abstract class Receiver<T> {
 
   /** Buffers one record into the current block. Awaiting it is what applies the rate limit. */
   store(item: T): Promise<void> {
-    return this.#attached().push(item) ?? nothing
+    const stored = this.#attached().push(item)
+    if (stored) return stored
+    if (++this.#storedCount % turnCount !== 0) return nothing
+    return setImmediate()
   }
 
   /** As `store`, without a promise when there is nothing to wait for: for loops over many records. */

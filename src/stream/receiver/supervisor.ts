@@ -2,6 +2,7 @@ import { Backoff } from '../../core/backoff.ts'
 import type { Clock } from '../../core/clock.ts'
 import { asError, explain } from '../../core/error.ts'
 import type { Logger } from '../../monitor/logger.ts'
+import { placeOf } from '../graph/call-site.ts'
 import type { Items } from '../rdd/push.ts'
 import type { ListenerBus, ReceiverInfo } from '../scheduler/listener.ts'
 import { BlockGenerator } from './block-generator.ts'
@@ -25,6 +26,8 @@ export interface SupervisorOptions {
 /** Pauses before a receiver that failed to start, or stopped by itself, is started again; Spark starts it at once and for ever. */
 const againIncrementMs = 500
 const againMaxMs = 30_000
+/** How long a stop waits for `onStart`, which may hold the whole loop of a receiver, before it calls `onStop` meanwhile. */
+const startMaxMs = 2000
 
 /**
  * Runs one receiver: stopped → starting → started → stopped …, one change at a time, until `shutDown`.
@@ -39,6 +42,8 @@ export class ReceiverSupervisor<T> implements ReceiverSupport<T> {
   #state: 'stopped' | 'starting' | 'started' = 'stopped'
   #changes: Promise<void> = Promise.resolve()
   #restarting = false
+  /** Ends the waiting for `onStart`; undefined while nobody waits. */
+  #leaveStart: (() => void) | undefined
   #lastErrorMessage = ''
   #lastError = ''
   #lastErrorTime = -1
@@ -89,8 +94,10 @@ export class ReceiverSupervisor<T> implements ReceiverSupport<T> {
   /** Stops for good; resolves when the receiver has ended and what it stored is in blocks. */
   async shutDown(): Promise<void> {
     this.#closing.abort()
+    const timer = this.#options.clock.after(startMaxMs, () => this.#leaveStart?.())
     this.#change(() => this.#stopReceiver('the context is stopping'))
     await this.#changes
+    timer.cancel()
     await this.#generator.stop()
   }
 
@@ -105,7 +112,12 @@ export class ReceiverSupervisor<T> implements ReceiverSupport<T> {
 
   reportError(message: string, error: Error): void {
     this.#noteError(message, error)
-    this.#options.logger.warn(message, { stream: this.streamId, error: explain(error) })
+    const at = placeOf(error)
+    this.#options.logger.warn(message, {
+      stream: this.streamId,
+      error: explain(error),
+      ...(at !== undefined && { at }),
+    })
     const receiverInfo = this.info
     this.#options.bus.post((listener) => listener.onReceiverError?.({ receiverInfo }))
   }
@@ -141,7 +153,8 @@ export class ReceiverSupervisor<T> implements ReceiverSupport<T> {
   }
 
   isStopped(): boolean {
-    return this.#state === 'stopped'
+    // A loop that `onStart` waits for has to see that it must end.
+    return this.#state === 'stopped' || (this.#state === 'starting' && this.#closing.signal.aborted)
   }
 
   #change(change: () => Promise<void>): void {
@@ -154,7 +167,7 @@ export class ReceiverSupervisor<T> implements ReceiverSupport<T> {
     if (this.#closing.signal.aborted) return
     this.#state = 'starting'
     try {
-      await this.#receiver.onStart()
+      await this.#untilLeft(this.#receiver.onStart())
     } catch (error) {
       this.#state = 'stopped'
       this.reportError(`Error starting receiver ${this.streamId}`, asError(error))
@@ -164,6 +177,23 @@ export class ReceiverSupervisor<T> implements ReceiverSupport<T> {
     this.#state = 'started'
     const receiverInfo = this.info
     this.#options.bus.post((listener) => listener.onReceiverStarted?.({ receiverInfo }))
+  }
+
+  /** Waits for `start`, but not longer than until `shutDown` gives it up; what it throws later is only told. */
+  async #untilLeft(start: void | Promise<void>): Promise<void> {
+    if (!start) return
+    let isLeft = false
+    const left = new Promise<void>((resolve) => {
+      this.#leaveStart = () => {
+        isLeft = true
+        resolve()
+      }
+    })
+    start.catch((error) => {
+      if (isLeft) this.reportError(`Error starting receiver ${this.streamId}`, asError(error))
+    })
+    await Promise.race([start, left])
+    this.#leaveStart = undefined
   }
 
   async #startAgain(): Promise<void> {

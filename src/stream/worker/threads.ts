@@ -106,7 +106,7 @@ export class Threads implements Remote {
     if (this.#isOver) return undefined
     return this.#submit({ kind: 'merge', at, columns }).then(
       (result) => result as Column | undefined,
-      (error) => this.#here(`merge of operator ${at.node}`, error),
+      (error) => this.#here('merge', at.node, error),
     )
   }
 
@@ -127,7 +127,7 @@ export class Threads implements Remote {
   #trace(dataset: Dataset<unknown>, index: number, kind: Task['kind']): Traced | undefined {
     if (this.#isOver) return undefined
     const traced = trace(dataset, index)
-    return traced && !this.#refused.has(nameOf(kind, traced)) ? traced : undefined
+    return traced && !this.#refused.has(nameOf(kind, lastNode(traced))) ? traced : undefined
   }
 
   async #runChain<R>(kind: Task['kind'], traced: Traced, taskOf: (chain: Chain) => Task): Promise<R | undefined> {
@@ -135,17 +135,19 @@ export class Threads implements Remote {
       const chain = await sendable(traced)
       return chain && ((await this.#submit(taskOf(chain))) as R | undefined)
     } catch (error) {
-      return this.#here(nameOf(kind, traced), error)
+      return this.#here(kind, lastNode(traced), error)
     }
   }
 
   /** Answers undefined when the records cannot leave their thread, and sees to it that this is not tried again. */
-  #here(name: string, error: unknown): undefined {
+  #here(kind: Task['kind'], node: number | undefined, error: unknown): undefined {
     if (!(error instanceof CannotCross)) throw error
+    const name = nameOf(kind, node)
     if (!this.#refused.has(name)) {
       this.#refused.add(name)
+      const place = node === undefined ? 'an input' : this.#options.operators.graph.nodes[node]?.place
       this.#options.logger.warn(
-        `${name} runs in the thread of the job: its records hold ${error.message}, which cannot be sent to or from a worker thread`,
+        `${kind} of ${place} runs in the thread of the job: its records hold ${error.message}, which cannot be sent to or from a worker thread`,
       )
     }
     return undefined
@@ -350,8 +352,12 @@ function isRead({ leaf }: Traced): boolean {
   return leaf.kind === 'text' || leaf.kind === 'input'
 }
 
-/** For people, and to know it again: the last function of a chain and what was to be done with its records. */
-function nameOf(kind: Task['kind'], { steps }: Traced): string {
-  const last = steps.at(-1)
-  return last ? `${kind} of operator ${last.node}` : `${kind} of an input`
+/** To know it again: what was to be done with which records. */
+function nameOf(kind: Task['kind'], node: number | undefined): string {
+  return `${kind} ${node ?? 'input'}`
+}
+
+/** The operator whose records a task answers; undefined for those of an input as they are. */
+function lastNode({ steps }: Traced): number | undefined {
+  return steps.at(-1)?.node
 }

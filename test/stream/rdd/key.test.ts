@@ -34,6 +34,31 @@ test('a key without a value to compare is refused', () => {
   for (const refused of [() => 1, Symbol('x')]) assert.throws(() => new Combined().place(refused), TypeError)
 })
 
+test('an object that shows nothing to compare is refused as a key, as two of them would be one', () => {
+  class Hidden {
+    readonly #value: string
+    constructor(value: string) {
+      this.#value = value
+    }
+    toString(): string {
+      return this.#value
+    }
+  }
+  const table: readonly [unknown, RegExp][] = [
+    [new URL('http://a/'), /^an object of class URL cannot be a key: it shows no fields to compare/],
+    [/a/, /^an object of class RegExp cannot be a key/],
+    [new ArrayBuffer(1), /^an object of class ArrayBuffer cannot be a key/],
+    [new Hidden('a'), /^an object of class Hidden cannot be a key/],
+    [['a', new Hidden('a')], /^an object of class Hidden cannot be a key/],
+  ]
+  for (const [refused, message] of table) {
+    assert.throws(() => new Combined().place(refused), { name: 'TypeError', message })
+  }
+  for (const taken of [{}, Object.create(null), [], new Map(), new Set(), new Date(0), new Uint8Array()])
+    assert.equal(new Combined().place(taken), 0)
+  assert.equal(encodeKey(Object.create(null)), encodeKey({}))
+})
+
 test('a key of its own is equal to the one it was made from, however long and wide', () => {
   fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 40 }), (text) => assert.equal(ownKey(text), text)))
   for (const character of ['a', 'é', '€', '\ud83d']) {

@@ -16,6 +16,7 @@ import {
   type ReceiverInputDStream,
   Seconds,
   type SparkConf,
+  type SparkContext,
   type SparkFlumeEvent,
   type State,
   StateSpec,
@@ -29,6 +30,10 @@ import {
 function same<A, B>(..._: (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? [] : [never]): void {}
 
 const add = (a: number, b: number): number => a + b
+
+export function contextOfADataSet(rdd: RDD<string>): void {
+  same<typeof rdd.sparkContext, SparkContext>()
+}
 
 export function recordByRecord(words: DStream<string>): void {
   const lengths = words.map((word) => word.length)

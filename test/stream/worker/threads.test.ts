@@ -143,7 +143,10 @@ describe('records on their way', () => {
   test('objects of a class that would leave their thread are made in the thread of the job instead, with a warning', async (t) => {
     const { seen, warnings } = await run(t, 'objects of a class')
     assert.deepEqual(seen, [[new Point(2), new Point(4)]])
-    assert.match(warnings.join(), /runs in the thread of the job: its records hold an object of class Point/)
+    assert.match(
+      warnings.join(),
+      /collect of map at threaded-job\.ts:\d+ runs in the thread of the job: its records hold an object of class Point/,
+    )
   })
 
   test('maps, sets and dates come back as they were', async (t) => {
