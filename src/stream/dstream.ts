@@ -437,11 +437,11 @@ export class DStream<T> {
 
   /** As `saveAsTextFiles`, in other formats. A batch without records has no Avro or Parquet file unless a schema is given. Not in Spark. */
   saveAsFiles(prefix: string, options: SaveFilesOptions): void {
-    checkSaveOptions(options)
     this.#save('saveAsFiles', prefix, options)
   }
 
   #save(operation: string, prefix: string, options: SaveFilesOptions): void {
+    checkSaveOptions(options)
     const { suffix } = options
     this.#output(operation, (rdd, time) => {
       const name = prefix ? `${prefix}-${time.milliseconds}` : `${time.milliseconds}`

@@ -157,7 +157,7 @@ function openNative(authority: string, settings: FileSystemSettings, configurati
     timeoutMs: settings.timeoutMs,
     clock: settings.clock,
     sync: settings.sync,
-    hint: `is it running? hdfs.client = webhdfs goes by HTTP, --mount hdfs://${authority}=./folder takes a local folder`,
+    hint: `is it running? a webhdfs:// address or hdfs.client = webhdfs goes by HTTP, --mount hdfs://${authority}=./folder takes a local folder`,
   })
 }
 

@@ -182,6 +182,14 @@ describe('saveAsFiles', () => {
       assert.throws(() => stream.saveAsFiles('out', options as unknown as SaveFilesOptions), { code: 'USAGE', message })
     })
   }
+
+  test('a compression that text files do not have is refused by saveAsTextFiles before the first batch', async () => {
+    await using bench = new StreamBench()
+    assert.throws(() => bench.queue([1]).saveAsTextFiles('out', undefined, 'zip' as 'gzip'), {
+      code: 'USAGE',
+      message: /text files cannot be compressed with zip/,
+    })
+  })
 })
 
 describe('JSON lines', () => {
