@@ -15,6 +15,7 @@ import { FakeHdfs } from '../support/fake-hdfs.ts'
 import { FakeWebHdfs } from '../support/fake-web-hdfs.ts'
 import { freePort } from '../support/free-port.ts'
 import { RecordingLogger } from '../support/recording-logger.ts'
+import { StreamBench } from '../support/stream-bench.ts'
 
 async function localFolder(): Promise<CheckpointPlace> {
   const root = await mkdtemp(join(tmpdir(), 'checkpoint-'))
@@ -125,4 +126,37 @@ test('a file system of the job’s own that has no logs is refused with a write-
   ssc.checkpoint('plain://host/jobs')
   ssc.socketTextStream('127.0.0.1', 1).print()
   assert.throws(() => ssc.start(), { code: 'UNSUPPORTED', message: /plain:\/\/host\/jobs keeps no write-ahead log/ })
+})
+
+test('a state that can never be saved is told as an error, a folder that is away as a warning', async () => {
+  const place = await localFolder()
+  class Point {
+    readonly x = 1
+  }
+  const run = async (state: () => unknown, before: (directory: string) => Promise<unknown>): Promise<string[]> => {
+    const logger = new RecordingLogger()
+    const directory = join(place.root, String(state))
+    await using bench = new StreamBench({ logger })
+    bench.ssc.checkpoint(directory)
+    bench
+      .queue(['a'], ['a'])
+      .map((word) => [word, 1])
+      .updateStateByKey(state)
+      .foreachRDD(() => undefined)
+    await bench.ssc.start()
+    await before(directory)
+    await bench.batches(1)
+    return logger.lines.filter((line) => line.includes('could not write a checkpoint'))
+  }
+  try {
+    const lasting = await run(
+      () => new Point(),
+      async () => undefined,
+    )
+    assert.deepEqual([...new Set(lasting)], ['error: could not write a checkpoint: a restart loses what came since'])
+    const passing = await run(() => 1, blockFolder)
+    assert.deepEqual([...new Set(passing)], ['warn: could not write a checkpoint'])
+  } finally {
+    await place.stop()
+  }
 })

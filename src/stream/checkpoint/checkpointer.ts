@@ -1,4 +1,4 @@
-import { asError, explain } from '../../core/error.ts'
+import { asError, explain, FlumeError } from '../../core/error.ts'
 import type { Logger } from '../../monitor/logger.ts'
 import type { StreamGraph } from '../graph/graph.ts'
 import { InputNode } from '../graph/node.ts'
@@ -214,9 +214,17 @@ export class Checkpointer {
         if (error instanceof FolderLost) {
           this.#lost = error
           this.#options.onLost(error)
-        } else this.#options.logger.warn('could not write a checkpoint', { error: explain(error) })
+        } else this.#tellFailure(error)
       })
     return this.#chain
+  }
+
+  /** A folder may be there again for the next try; a state that cannot be saved will be there in every one. */
+  #tellFailure(error: unknown): void {
+    const isLasting = error instanceof FlumeError && error.code === 'INVALID_DATA'
+    const details = { error: explain(error), goesBackTo: this.#stateMs }
+    if (isLasting) this.#options.logger.error('could not write a checkpoint: a restart loses what came since', details)
+    else this.#options.logger.warn('could not write a checkpoint', details)
   }
 
   /** The last batch up to which all are complete. */
