@@ -203,14 +203,20 @@ const jobs: Readonly<Record<string, (ssc: StreamingContext, folder: string) => v
     let limit = 1
     const fixed = 2
     const born = Math.random()
+    let late: Set<number> | undefined
+    let none: Set<number> | null = null
+    const known = new Set([1])
     const given = numbers(ssc, [1, 2], [3])
     given
       .map((n) => n > limit && n !== fixed)
       .foreachRDD((rdd) => {
         limit++
+        late = new Set([2])
+        none = new Set([3])
         return rdd.count().then(() => undefined)
       })
     given.map(() => born > 2).print()
+    given.map((n) => late?.has(n) ?? none?.has(n) ?? known.has(n)).print()
   },
   kafka(ssc) {
     // Each thread has a cluster of its own, with the same records in it.

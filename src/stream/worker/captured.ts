@@ -6,7 +6,7 @@ export interface NamedFunction {
   readonly f: UserFunction
 }
 
-/** Plain values of variables that functions name, by operator and variable. */
+/** Plain values of variables that functions name, by operator and variable; `notPlain` for others. */
 export type Captured = ReadonlyMap<string, unknown>
 
 /** Where a function is put for the debugger to find. */
@@ -22,11 +22,14 @@ interface Property {
   }
 }
 
+/** Stands for an object or function: one is not told from another, but from a variable that holds nothing yet. Crosses threads. */
+const notPlain = 'flume-ts: not a plain value'
+
 const plainTypes = new Set(['string', 'number', 'boolean', 'undefined'])
 
 /**
  * What variables outside a function hold that it names: by V8's own debugger interface, as the language has no way to
- * ask. Only plain values are looked at, and only variables that stand in the function's own text. Empty where Node was
+ * ask. Only plain values are told apart, and only variables that stand in the function's own text. Empty where Node was
  * built without that interface.
  */
 export async function capturedValues(functions: readonly NamedFunction[]): Promise<Captured> {
@@ -58,8 +61,8 @@ export async function capturedValues(functions: readonly NamedFunction[]): Promi
       for (const { value: scope } of propertiesOf(scopes?.value?.objectId).result) {
         if (!scope?.description || scope.description.startsWith('Global')) continue
         for (const { name, value } of propertiesOf(scope.objectId).result) {
-          if (value && plainTypes.has(value.type) && names(text, name))
-            captured.set(`${operator} uses \`${name}\``, value.value)
+          if (value && names(text, name))
+            captured.set(`${operator} uses \`${name}\``, isPlain(value) ? value.value : notPlain)
         }
       }
     }
@@ -68,6 +71,11 @@ export async function capturedValues(functions: readonly NamedFunction[]): Promi
     session.disconnect()
   }
   return captured
+}
+
+/** Null has the type of objects, and its own value. */
+function isPlain({ type, value }: NonNullable<Property['value']>): boolean {
+  return plainTypes.has(type) || value === null
 }
 
 /** True when a text has the name as a word of its own. */

@@ -177,7 +177,13 @@ describe('what tasks share with the job', () => {
 
 test('variables that threads do not share are told: those the job changes, and those that differ from load to load', async (t) => {
   const { warnings } = await run(t, 'changed variables', { batches: 4 })
-  assert.equal(warnings.length, 2, warnings.join('\n'))
+  assert.equal(warnings.length, 4, warnings.join('\n'))
+  for (const name of ['late', 'none']) {
+    assert.ok(
+      warnings.some((line) => line.includes(`map [3] uses \`${name}\`, which the job has changed since the start`)),
+      warnings.join('\n'),
+    )
+  }
   assert.ok(warnings.some((line) => /map \[1\] uses `limit`, which the job has changed since the start/.test(line)))
   assert.ok(warnings.some((line) => /map \[2\] uses `born`, which is not the same in every thread/.test(line)))
 })
