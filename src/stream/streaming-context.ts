@@ -707,7 +707,9 @@ export class StreamingContext implements StreamContext {
       await scheduler.whenIdle()
     }
     if (!(await withLimit(rest(), limitMs, clock))) {
-      logger.warn(`the graceful stop gave up after ${limitMs} ms: some batches are not done`)
+      logger.warn(
+        `the graceful stop gave up after ${limitMs} ms: ${scheduler.openBatchCount} batches are not done (spark.streaming.gracefulStopTimeout gives more time)`,
+      )
       generator.abandon()
       scheduler.abandon()
     }

@@ -637,6 +637,23 @@ describe('the life of a context', () => {
     assert.deepEqual(done, [1000, 2000])
   })
 
+  test('a graceful stop that reaches its limit says how many batches are not done, and the setting for more time (B127)', async () => {
+    const logger = new RecordingLogger()
+    await using bench = new StreamBench({ settings: { 'spark.streaming.gracefulStopTimeout': '5s' }, logger })
+    bench.queue([1], [2]).foreachRDD(() => new Promise<void>(() => undefined))
+    await bench.ssc.start()
+    await bench.clock.advance(2000)
+    const stopping = bench.ssc.stop({ graceful: true })
+    await bench.clock.advance(5000)
+    await stopping
+    assert.ok(
+      logger.lines.includes(
+        'warn: the graceful stop gave up after 5000 ms: 2 batches are not done (spark.streaming.gracefulStopTimeout gives more time)',
+      ),
+      logger.lines.join('\n'),
+    )
+  })
+
   for (const { name, batches, build } of [
     {
       name: 'a batch without jobs',
