@@ -119,7 +119,9 @@ export class EventLog {
 
   /** Why not everything works at the moment; undefined when it does. */
   get problem(): string | undefined {
-    for (const log of this.#logs) if (log.problem !== undefined) return `${log.directory}: ${log.problem}`
+    for (const { directory, problem } of this.#logs) {
+      if (problem !== undefined) return problem.startsWith(directory) ? problem : `${directory}: ${problem}`
+    }
     return undefined
   }
 

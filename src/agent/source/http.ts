@@ -206,6 +206,7 @@ class HttpSource implements Source {
       await this.#deliver(batch)
     } catch (error) {
       if (error instanceof FlumeError && (error.retry || error.code === 'BATCH_TOO_LARGE')) {
+        this.#context.log.warn(`refused a request of ${batch.count} events: ${explain(error)}`)
         return { status: 503, text: error.message } // S-114
       }
       counters.genericProcessingFail++

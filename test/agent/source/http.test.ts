@@ -150,18 +150,29 @@ describe('http source', () => {
       }))
   }
 
-  it('a full channel is answered 503, another failure 500; nothing is kept (S-114, S-116)', () =>
-    serving({}, async ({ port, context }) => {
-      context.room = 1
-      assert.equal((await send(port, { body: two })).status, 503)
-      assert.equal(context.counters.channelWriteFail, 1)
-      context.failure = new FlumeError('BATCH_TOO_LARGE', 'too large')
-      assert.equal((await send(port, { body: two })).status, 503)
-      context.failure = new Error('broken')
-      assert.equal((await send(port, { body: two })).status, 500)
-      assert.equal(context.counters.genericProcessingFail, 1)
-      assert.equal(context.count, 0)
-    }))
+  it('a full channel is answered 503, another failure 500; nothing is kept, and each is said (S-114, S-116)', async () => {
+    const log = new RecordingLogger()
+    await serving(
+      {},
+      async ({ port, context }) => {
+        context.room = 1
+        assert.equal((await send(port, { body: two })).status, 503)
+        assert.equal(context.counters.channelWriteFail, 1)
+        context.failure = new FlumeError('BATCH_TOO_LARGE', 'too large', { hint: 'send less' })
+        assert.equal((await send(port, { body: two })).status, 503)
+        context.failure = new Error('broken')
+        assert.equal((await send(port, { body: two })).status, 500)
+        assert.equal(context.counters.genericProcessingFail, 1)
+        assert.equal(context.count, 0)
+      },
+      { log },
+    )
+    assert.deepEqual(log.lines, [
+      'warn: refused a request of 2 events: no room in the channel',
+      'warn: refused a request of 2 events: too large (send less)',
+      'error: a delivery failed: broken',
+    ])
+  })
 
   it('the answer comes after the channel has the events', () =>
     serving({}, async ({ port, context }) => {
