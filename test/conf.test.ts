@@ -330,8 +330,14 @@ test('events by Thrift and Scribe go to a web service, and by Thrift to another 
   const posted: string[] = []
   let isIll = false
   const service = createWebServer((request, response) => {
-    request.on('data', (chunk: Buffer) => !isIll && posted.push(chunk.toString()))
-    request.on('end', () => response.writeHead(isIll ? 503 : 200).end())
+    let body = ''
+    request.on('data', (chunk: Buffer) => {
+      body += chunk
+    })
+    request.on('end', () => {
+      if (!isIll) posted.push(body)
+      response.writeHead(isIll ? 503 : 200).end()
+    })
   })
   await new Promise<void>((resolve) => service.listen(0, 'localhost', resolve))
   t.after(() => service.close())

@@ -70,12 +70,11 @@ for (const [name, spec, texts] of sources) {
       const release = context.hold()
       const before = process.memoryUsage()
       const datagram = Buffer.alloc(60_000, 'x')
-      for (let rounds = 0; context.counters.eventReadFail < 20; rounds++) {
-        assert.ok(rounds < 3000, 'nothing is dropped')
+      // With a turn of the loop after each; what does not fit into the system's own buffer is lost all the same.
+      await until(async () => {
         await sendDatagrams(port, [datagram])
-        // A turn of the loop, so that it is received before the system's own buffer is full.
-        await new Promise((resolve) => setImmediate(resolve))
-      }
+        return context.counters.eventReadFail >= 20
+      }, 'what is dropped')
       const now = process.memoryUsage()
       const grown = now.arrayBuffers - before.arrayBuffers + Math.max(0, now.heapUsed - before.heapUsed)
       assert.ok(grown < 96 * 1024 * 1024, `${grown} bytes more`)
@@ -85,9 +84,9 @@ for (const [name, spec, texts] of sources) {
       await sendDatagrams(port, ['<13>after'])
       await until(() => context.events.at(-1)?.body.endsWith('after') ?? false, 'the next one')
       await stop()
-      // Beside what one delivery had when the channel began to wait.
-      const waited = context.batches.slice(1).reduce((sum, { bodyBytes }) => sum + bodyBytes, 0)
-      assert.ok(waited <= 17 * 1024 * 1024, `${waited} bytes were kept`)
+      // Between what one delivery had when the channel began to wait, and what the system still had when it went on.
+      const waited = context.batches[1]?.bodyBytes ?? 0
+      assert.ok(waited > 0 && waited <= 17 * 1024 * 1024, `${waited} bytes were kept`)
     })
 
     it('who sends more than the channel takes: what is refused is dropped, counted and said; then it goes on', async () => {

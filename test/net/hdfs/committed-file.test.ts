@@ -17,7 +17,7 @@ describe('a committed file', () => {
   })
   beforeEach(() => {
     clock = new ManualClock()
-    const nodes = { nameNodes: [fake.url], user: 'flume', timeoutMs: 10_000, clock: systemClock }
+    const nodes = { nameNodes: [fake.url], user: 'flume', timeoutMs: 60_000, clock: systemClock }
     file = new CommittedFile(new WebHdfs(nodes), `/f${++number}`, clock)
   })
   after(() => fake.stop())

@@ -107,7 +107,7 @@ describe('a WebHDFS client with a delegation token', () => {
   const start = async (test: TestContext, more: Partial<WebHdfsOptions>) => {
     const fake = await FakeWebHdfs.start()
     test.after(() => fake.stop())
-    const files = new WebHdfs({ nameNodes: [fake.url], user: 'me', timeoutMs: 10_000, clock: systemClock, ...more })
+    const files = new WebHdfs({ nameNodes: [fake.url], user: 'me', timeoutMs: 60_000, clock: systemClock, ...more })
     test.after(() => files.close())
     return { fake, files }
   }

@@ -12,7 +12,7 @@ describe('the files of a job', () => {
   let files: JobFiles
   before(async () => {
     fake = await FakeWebHdfs.start()
-    files = new JobFiles(new WebHdfs({ nameNodes: [fake.url], user: 'job', timeoutMs: 10_000, clock: systemClock }))
+    files = new JobFiles(new WebHdfs({ nameNodes: [fake.url], user: 'job', timeoutMs: 60_000, clock: systemClock }))
   })
   after(() => fake.stop())
 
@@ -89,7 +89,7 @@ it('a program that waits for nothing but HDFS lives until its file is there', as
     import { NativeHdfs } from ${at('net/hdfs/native/native-hdfs')}
     import { systemClock } from ${at('core/clock')}
     const nameNodes = [{ host: ${JSON.stringify(host)}, port: ${port} }]
-    const files = new JobFiles(new NativeHdfs({ nameNodes, user: 'job', timeoutMs: 10000, clock: systemClock }))
+    const files = new JobFiles(new NativeHdfs({ nameNodes, user: 'job', timeoutMs: 60_000, clock: systemClock }))
     const writer = await files.create('/out/part')
     await writer.write(Buffer.from('all of it'))
     await writer.close()

@@ -12,7 +12,7 @@ import { FakeHdfs, type FaultPlace, type HdfsFault } from '../../support/fake-hd
 import { freePort } from '../../support/free-port.ts'
 
 const client = (fake: FakeHdfs, options: Partial<NativeHdfsOptions> = {}): NativeHdfs =>
-  new NativeHdfs({ nameNodes: [fake.nameNode], user: 'flume', timeoutMs: 10_000, clock: systemClock, ...options })
+  new NativeHdfs({ nameNodes: [fake.nameNode], user: 'flume', timeoutMs: 60_000, clock: systemClock, ...options })
 
 fileSystemContract('HDFS in its own protocol', async () => {
   const fake = await FakeHdfs.start()

@@ -220,7 +220,7 @@ describe('a WebHDFS client', () => {
     const script = `
       import { WebHdfs } from ${module('net/hdfs/webhdfs.js')}
       import { systemClock } from ${module('core/clock.js')}
-      const files = new WebHdfs({ nameNodes: ['${secure.url}'], user: 'x', timeoutMs: 10000, clock: systemClock })
+      const files = new WebHdfs({ nameNodes: ['${secure.url}'], user: 'x', timeoutMs: 60_000, clock: systemClock })
       await files.create('/secret', [Buffer.from('kept')])
       process.stdout.write(Buffer.from(await files.read('/secret', 0, 9)))`
     const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
@@ -259,5 +259,5 @@ describe('a WebHDFS client', () => {
 })
 
 function client(fake: FakeWebHdfs, more: Partial<WebHdfsOptions> = {}): WebHdfs {
-  return new WebHdfs({ nameNodes: [fake.url], user: 'flume', timeoutMs: 10_000, clock: systemClock, ...more })
+  return new WebHdfs({ nameNodes: [fake.url], user: 'flume', timeoutMs: 60_000, clock: systemClock, ...more })
 }

@@ -36,7 +36,7 @@ const problemsOf = (texts: Texts, settings = noSettings): string[] =>
 /** Connects to a listener with these options and resolves to what it says first; rejects as `connectSocket`. */
 async function greeted(listener: TcpListener, texts: Texts, host = '127.0.0.1'): Promise<string> {
   const tls = clientTls(valuesOf(texts), noSettings)
-  const socket = await connectSocket({ host, port: listener.port, clock: systemClock, connectTimeoutMs: 10_000, tls })
+  const socket = await connectSocket({ host, port: listener.port, clock: systemClock, connectTimeoutMs: 60_000, tls })
   socket.on('error', () => undefined)
   const ended = once(socket, 'close').then(() => 'closed')
   const first = await Promise.race([once(socket, 'data').then(([data]) => String(data)), ended])
@@ -106,7 +106,7 @@ describe('a TLS client', () => {
     const { port } = server.address() as { port: number }
     const tls = clientTls(valuesOf(trusting), noSettings)
     await assert.rejects(
-      connectSocket({ host: '127.0.0.1', port, clock: systemClock, connectTimeoutMs: 10_000, tls }),
+      connectSocket({ host: '127.0.0.1', port, clock: systemClock, connectTimeoutMs: 60_000, tls }),
       {
         code: 'CONNECTION',
         message: /^the TLS handshake with 127\.0\.0\.1:\d+ failed: /,
