@@ -46,7 +46,10 @@ async function relay(
       ...['-p', 'local3.warning', '-t', 'app', message],
     ]).status
   const [first, ...rest] = messages as [string, ...string[]]
-  for (let left = 200; send(first) !== 0; left--) assert.ok(left > 0, 'rsyslog does not listen')
+  for (let left = 600; send(first) !== 0; left--) {
+    assert.ok(left > 0, 'rsyslog does not listen')
+    await systemClock.sleep(50)
+  }
   for (const message of rest) assert.equal(send(message), 0)
   // What rsyslog still holds is lost when it ends before the agent has it.
   await written(messages.length)
@@ -123,8 +126,9 @@ for (const type of ['syslogtcp', 'multiport_syslogtcp']) {
         side: 'ours',
         port,
         folder,
-        written: async () => {
-          for (let left = 400; (await written()).indexOf(lines) < 0; left--) {
+        written: async (count) => {
+          // All of them: what rsyslog has not sent yet when it ends is lost.
+          for (let left = 1200; (await written()).toString('latin1').split(lines).length - 1 < count; left--) {
             assert.ok(left > 0, `${await written()}\n${agent.stderr.slice(-2000)}`)
             await systemClock.sleep(50)
           }
@@ -185,7 +189,10 @@ for (const [type, protocol] of [
             'app',
             message,
           ]
-          for (let left = 200; spawnSync('logger', args).status !== 0; left--) assert.ok(left > 0, 'nobody listens')
+          for (let left = 600; spawnSync('logger', args).status !== 0; left--) {
+            assert.ok(left > 0, 'nobody listens')
+            await systemClock.sleep(50)
+          }
         }
       },
       lines: messages.length,
