@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { createWriteStream } from 'node:fs'
 
 const programs = new Set()
-const stopTimeoutMs = 15_000
+const stopTimeoutMs = 60_000
 
 /** One of the project's commands, running; its log goes to a file, its output is kept and shown line by line. */
 export class Program {

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { systemClock } from '../../src/core/clock.ts'
 
 /** Longest wait for a process to say what it is expected to, in milliseconds. */
-const answerTimeoutMs = 90_000
+const answerTimeoutMs = 180_000
 const stopTimeoutMs = 60_000
 /** Longest output kept per process; one that talks more loses its oldest words. */
 const outputMaxChars = 16 * 1024 * 1024
