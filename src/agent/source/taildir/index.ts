@@ -8,7 +8,7 @@ import { defineSource, EventBatch, FlumeError, type Source, type SourceContext }
 import { hasHead } from './head-print.ts'
 import { type Found, findInode, Matcher } from './matcher.ts'
 import { type Position, PositionFile, readPositions } from './position-file.ts'
-import { type Lines, TailFile } from './tail-file.ts'
+import { type Lines, lineBytesMax, TailFile } from './tail-file.ts'
 
 const options = {
   filegroups: list({ doc: 'Names of the groups of files.' }),
@@ -205,9 +205,9 @@ class TaildirSource implements Source {
   }
 
   /** What is wrong with a path is said when it begins, not with every look. */
-  #sayOnce(path: string, message: string): void {
-    if (this.#said.has(path)) return
-    this.#said.add(path)
+  #sayOnce(key: string, message: string): void {
+    if (this.#said.has(key)) return
+    this.#said.add(key)
     this.#context.log.warn(message)
   }
 
@@ -325,6 +325,13 @@ class TaildirSource implements Source {
     }
     counters.appendBatchAccepted++
     tail.commit(lines.to)
+    if (lines.isCut) {
+      const what = `a line above ${lineBytesMax} bytes becomes several events`
+      this.#sayOnce(
+        `${tail.path} cut`,
+        `${tail.path}: ${what}, the first such line at byte ${lines.from + Number(lines.batch.starts[0])}`,
+      )
+    }
     this.#isDirty = true
     await this.#writeIfDue()
     return true

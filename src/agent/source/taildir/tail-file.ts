@@ -22,6 +22,8 @@ export interface Lines {
   /** File offset of the batch's buffer. */
   readonly from: number
   readonly to: number
+  /** It is the beginning of a line that is longer than a line may be. */
+  readonly isCut?: boolean
 }
 
 /** One file that is followed, known by device and inode: its name may change. */
@@ -111,7 +113,7 @@ export class TailFile {
       const lines = this.#cut(start, max, scanned)
       if (lines) return lines
       scanned = this.#bytes.length - start
-      if (scanned >= lineBytesMax) return this.#piece(start, lineBytesMax)
+      if (scanned >= lineBytesMax) return { ...this.#piece(start, lineBytesMax), isCut: true }
       if (!(await this.#fill(start))) break
     }
     this.#atEnd = true

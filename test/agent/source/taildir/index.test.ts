@@ -365,14 +365,20 @@ describe('taildir source', () => {
     assert.deepEqual(f.bodies.sort(), ['a2', 'b1', 'b2'])
   })
 
-  it('a line above 16 MiB becomes several events: memory is bounded', async (test) => {
+  it('a line above 16 MiB becomes several events, and that is said once: memory is bounded', async (test) => {
     const f = await Fixture.create(test)
-    await writeFile(f.path('app.log'), Buffer.alloc(17 * 1024 * 1024, 'x'))
+    await writeFile(f.path('app.log'), Buffer.concat([Buffer.from('first\n'), Buffer.alloc(33 * 1024 * 1024, 'x')]))
     await appendFile(f.path('app.log'), '\nnext\n')
     await f.start()
     assert.deepEqual(
       f.bodies.map((body) => body.length),
-      [16 * 1024 * 1024, 1024 * 1024, 4],
+      [5, 16 * 1024 * 1024, 16 * 1024 * 1024, 1024 * 1024, 4],
+    )
+    const said = f.log.lines.filter((line) => line.includes('several events'))
+    assert.equal(said.length, 1)
+    assert.match(
+      String(said),
+      /app\.log: a line above 16777216 bytes becomes several events, the first such line at byte 6$/,
     )
   })
 
