@@ -3,7 +3,7 @@ import { asError, explain, FlumeError, isAbort } from '../../core/error.ts'
 import type { Random } from '../../core/random.ts'
 import type { Logger } from '../../monitor/logger.ts'
 import type { AgentSnapshot, ComponentHealth } from '../../monitor/snapshot.ts'
-import type { AgentModel } from '../config/model.ts'
+import type { AgentModel, SinkModel } from '../config/model.ts'
 import type { AgentSettings } from '../contract.ts'
 import { Complaint } from './complaint.ts'
 import { Crew } from './crew.ts'
@@ -190,20 +190,34 @@ export class Agent {
   }
 
   /**
-   * Makes and starts what the model has and the crew has not: channels, sinks, sources. Deliveries of new sources wait
-   * for `gate`. Rejects when the signal aborts, and what its patience does not cover.
+   * Makes and starts what the model has and the crew has not: channels, sinks, sources. Flows whose channels are open run
+   * while others wait for theirs (F-09). Deliveries of new sources wait for `gate`. Rejects when the signal aborts, and
+   * what its patience does not cover.
    */
   async #bringUp(model: AgentModel, patience: Patience, signal: AbortSignal, gate?: Promise<void>): Promise<void> {
     const crew = this.#crew
-    const attempt = (kind: 'channel' | 'sink' | 'source', name: string, act: () => Promise<void>): Promise<void> => {
-      signal.throwIfAborted()
-      const isPatient = patience === 'all' || (patience === 'channels' && kind === 'channel')
-      return isPatient ? this.#persist(kind, name, act, signal) : act()
-    }
-    for (const channel of model.channels) {
-      if (!crew.has('channel', channel.name)) {
-        await attempt('channel', channel.name, () => crew.openChannel(channel))
+    const complaints = new Map<string, Complaint>()
+    for (;;) {
+      const closed = new Set<string>()
+      for (const channel of model.channels) {
+        if (crew.has('channel', channel.name)) continue
+        signal.throwIfAborted()
+        const open = (): Promise<void> => crew.openChannel(channel)
+        if (patience === 'once') await open()
+        else if (!(await this.#try('channel', channel.name, open, complaints))) closed.add(channel.name)
       }
+      await this.#bringUpFlows(withoutChannels(model, closed), patience, signal, gate)
+      if (closed.size === 0) return
+      await this.#clock.sleep(restartAfterMs, signal)
+    }
+  }
+
+  /** Makes and starts the sinks and sources of a model whose channels are open. */
+  async #bringUpFlows(model: AgentModel, patience: Patience, signal: AbortSignal, gate?: Promise<void>): Promise<void> {
+    const crew = this.#crew
+    const attempt = (kind: 'sink' | 'source', name: string, act: () => Promise<void>): Promise<void> => {
+      signal.throwIfAborted()
+      return patience === 'all' ? this.#persist(kind, name, act, signal) : act()
     }
     const newSinks = model.sinks.filter(({ name }) => !crew.has('sink', name))
     for (const sink of newSinks) await attempt('sink', sink.name, () => crew.makeSink(sink))
@@ -252,19 +266,30 @@ export class Agent {
     act: () => Promise<void>,
     signal: AbortSignal,
   ): Promise<void> {
-    const complaint = new Complaint(this.#parts.log.child(name), this.#clock)
+    const complaints = new Map<string, Complaint>()
+    while (!(await this.#try(kind, name, act, complaints))) await this.#clock.sleep(restartAfterMs, signal)
+  }
+
+  /** Tries once, and says how it went; false when it has to be tried again. */
+  async #try(
+    kind: ComponentHealth['kind'],
+    name: string,
+    act: () => Promise<void>,
+    complaints: Map<string, Complaint>,
+  ): Promise<boolean> {
+    const complaint = complaints.get(name) ?? new Complaint(this.#parts.log.child(name), this.#clock)
+    complaints.set(name, complaint)
     const key = `${kind} ${name}`
-    for (;;) {
-      try {
-        await act()
-        complaint.worked('it is started')
-        this.#troubles.delete(key)
-        return
-      } catch (error) {
-        this.#troubles.set(key, explain(error))
-        complaint.failed(error, `trying again every ${restartAfterMs / 1000} s`)
-        await this.#clock.sleep(restartAfterMs, signal)
-      }
+    try {
+      await act()
+      complaint.worked('it is started')
+      this.#troubles.delete(key)
+      return true
+    } catch (error) {
+      this.#troubles.set(key, explain(error))
+      const waiting = kind === 'channel' ? '; its sources and sinks wait, other flows run' : ''
+      complaint.failed(error, `trying again every ${restartAfterMs / 1000} s${waiting}`)
+      return false
     }
   }
 
@@ -421,6 +446,23 @@ export class Agent {
       this.#onDelivered.add(check)
       signal?.addEventListener('abort', done, { once: true })
     })
+  }
+}
+
+/** What of a model can run while some of its channels are not open. A group runs whole or waits. */
+function withoutChannels(model: AgentModel, closed: ReadonlySet<string>): AgentModel {
+  if (closed.size === 0) return model
+  const waits = ({ channel, deadLetters }: SinkModel): boolean =>
+    closed.has(channel) || (deadLetters !== undefined && closed.has(deadLetters.channel))
+  const waiting = new Set(model.sinks.filter(waits).map(({ name }) => name))
+  const groups = model.groups.filter(({ sinks }) => !sinks.some((name) => waiting.has(name)))
+  for (const group of model.groups) if (!groups.includes(group)) for (const name of group.sinks) waiting.add(name)
+  return {
+    name: model.name,
+    channels: model.channels.filter(({ name }) => !closed.has(name)),
+    sources: model.sources.filter(({ channels }) => !channels.some((name) => closed.has(name))),
+    sinks: model.sinks.filter(({ name }) => !waiting.has(name)),
+    groups,
   }
 }
 

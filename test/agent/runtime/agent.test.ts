@@ -8,12 +8,14 @@ import {
   defineSource,
   FlumeError,
 } from '../../../src/agent/contract.ts'
+import { failover } from '../../../src/agent/processor/failover.ts'
 import { Agent } from '../../../src/agent/runtime/agent.ts'
 import { createLogger } from '../../../src/monitor/logger.ts'
 import { ManualClock, settle } from '../../../src/testing/manual-clock.ts'
 import { bodies, numbered } from '../../support/batches.ts'
 import {
   agentModel,
+  groupModel,
   HandSource,
   memoryModel,
   RecordingSink,
@@ -21,6 +23,7 @@ import {
   sinkModel,
   sourceModel,
 } from '../../support/components.ts'
+import { RecordingLogger } from '../../support/recording-logger.ts'
 
 async function running(model: AgentModel) {
   const clock = new ManualClock()
@@ -206,6 +209,64 @@ describe('agent', () => {
     assert.equal(source.runs, 3)
     assert.equal((await agent.ready()).get('r1'), 'the test')
     assert.deepEqual(lines, ['the port is in use; trying again every 3 s', 'takes input at the test after 2 failures'])
+    await agent.stop()
+  })
+
+  it('runs the flows whose channels are open while others wait for theirs, which are tried every 3 s (F-09)', async () => {
+    const sources = { r1: ['c1'], r2: ['c2'], both: ['c1', 'c2'] }
+    const hands = new Map(Object.keys(sources).map((name) => [name, new HandSource()]))
+    const sinks = new Map(['k1', 'k2', 'member', 'mate', 'setsAside'].map((name) => [name, new RecordingSink()]))
+    const specOf = (name: string) => (sinks.get(name) as RecordingSink).spec
+    const late = memoryModel('c2')
+    let failures = 2
+    const create: ChannelSpec['create'] = async (options, context) => {
+      if (failures-- > 0) throw new FlumeError('INVALID_STATE', 'the disk is away', { retry: true })
+      return late.spec.create(options, context)
+    }
+    const clock = new ManualClock()
+    const log = new RecordingLogger()
+    const agent = new Agent(
+      agentModel({
+        channels: [{ ...late, spec: { ...late.spec, create } }, memoryModel('c1')],
+        sources: Object.entries(sources).map(([name, channels]) =>
+          sourceModel(name, (hands.get(name) as HandSource).spec, channels),
+        ),
+        sinks: [
+          sinkModel('k1', specOf('k1'), 'c1'),
+          sinkModel('k2', specOf('k2'), 'c2'),
+          // One of a group that waits is driven by nobody else.
+          sinkModel('member', specOf('member'), 'c1'),
+          sinkModel('mate', specOf('mate'), 'c2'),
+          { ...sinkModel('setsAside', specOf('setsAside'), 'c1'), deadLetters: { channel: 'c2', attempts: undefined } },
+        ],
+        groups: [groupModel('g1', failover, ['member', 'mate'])],
+      }),
+      { log, clock },
+    )
+    const started = agent.start()
+    const stateOf = () =>
+      Object.fromEntries(agent.snapshot().health.map(({ name, state, problem }) => [name, problem ?? state]))
+    await settle()
+    const before = { c1: 'running', c2: 'the disk is away', r1: 'running', k1: 'running' }
+    const waiting = { r2: 'starting', both: 'starting', k2: 'starting', member: 'starting', mate: 'starting' }
+    assert.deepEqual(stateOf(), { ...before, ...waiting, setsAside: 'starting' })
+    await hands.get('r1')?.context?.deliver(bodies('a'))
+    await settle()
+    assert.deepEqual(sinks.get('k1')?.written, ['a'])
+    await clock.advance(6000)
+    await started
+    await settle()
+    assert.deepEqual(new Set(Object.values(stateOf())), new Set(['running']))
+    await hands.get('both')?.context?.deliver(bodies('b'))
+    await settle()
+    const wrote = (...names: string[]) =>
+      names.flatMap((name) => sinks.get(name)?.written ?? []).filter((text) => text === 'b')
+    assert.equal(wrote('k1', 'member', 'setsAside').length, 1)
+    assert.equal(wrote('k2', 'mate').length, 1)
+    assert.deepEqual(
+      log.lines.filter((line) => line.startsWith('error')),
+      ['error: the disk is away; trying again every 3 s; its sources and sinks wait, other flows run'],
+    )
     await agent.stop()
   })
 
