@@ -1,6 +1,7 @@
 import type { Dirent } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
 import type { JavaPattern } from '../../../codec/java-regex.ts'
+import { isLossyName } from '../../../codec/lossy-name.ts'
 import type { Clock } from '../../contract.ts'
 
 export type ConsumeOrder = 'oldest' | 'youngest' | 'random'
@@ -23,6 +24,8 @@ export interface CandidatesParts {
   readonly ignore: JavaPattern
   /** Where completed files are remembered by markers (trackingPolicy tracker_dir). */
   readonly markerDir: string | undefined
+  /** There is a file that cannot be found by the name it is listed with. */
+  readonly onLossyName: (path: string) => void
 }
 
 /**
@@ -86,10 +89,12 @@ export class Candidates {
       }
       if (name.endsWith(fileSuffix) || !include.matches(name) || ignore.matches(name)) continue
       if (markers?.has(name + fileSuffix)) continue
-      if (order === 'random' && entry.isFile()) found.push({ path, relative, name, modifiedMs: 0 })
+      if (order === 'random' && entry.isFile() && !isLossyName(name))
+        found.push({ path, relative, name, modifiedMs: 0 })
       else {
         const status = await stat(path).catch(() => undefined)
         if (status?.isFile()) found.push({ path, relative, name, modifiedMs: Math.floor(status.mtimeMs) })
+        else if (!status && isLossyName(name)) this.#parts.onLossyName(path)
       }
     }
   }

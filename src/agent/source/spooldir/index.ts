@@ -2,6 +2,7 @@ import { mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/prom
 import { dirname } from 'node:path'
 import { type Charset, charsetNamed, charsetNames } from '../../../codec/charset.ts'
 import { type JavaPattern, readJavaPattern } from '../../../codec/java-regex.ts'
+import { lossyNameWords } from '../../../codec/lossy-name.ts'
 import { explain } from '../../../core/error.ts'
 import { choice, count, flag, millis, nested, type Options, parsed, text } from '../../../spec/option.ts'
 import {
@@ -120,6 +121,7 @@ class SpooldirSource implements Source {
   #backoffMs = backoffFirstMs
   /** The last position could not be written, and it has been said. */
   #isPositionWrong = false
+  #isLossyNameSaid = false
 
   constructor(options: SpooldirOptions, context: SourceContext) {
     this.#options = options
@@ -138,7 +140,13 @@ class SpooldirSource implements Source {
       include: options.includePattern,
       ignore: options.ignorePattern,
       markerDir: options.trackingPolicy === 'tracker_dir' ? this.#trackerDir : undefined,
+      onLossyName: (path) => this.#tellLossyName(path),
     })
+  }
+
+  #tellLossyName(path: string): void {
+    if (!this.#isLossyNameSaid) this.#context.log.warn(lossyNameWords(path))
+    this.#isLossyNameSaid = true
   }
 
   /** Rejects INVALID_STATE, for good, where a file breaks the rules of a spool directory (S-75, S-76, S-79). */

@@ -2,6 +2,7 @@ import { open } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { basename, dirname } from 'node:path'
 import { readJavaPattern } from '../../../codec/java-regex.ts'
+import { lossyNameWords } from '../../../codec/lossy-name.ts'
 import { explain } from '../../../core/error.ts'
 import { count, flag, list, millis, type Options, prefix, text } from '../../../spec/option.ts'
 import { defineSource, EventBatch, FlumeError, type Source, type SourceContext } from '../../contract.ts'
@@ -136,7 +137,10 @@ class TaildirSource implements Source {
     for (const [key, value] of Object.entries(this.#options['headers.'])) {
       if (key.startsWith(`${name}.`)) headers.set(key.slice(name.length + 1), value)
     }
-    return [{ matcher: new Matcher(dirname(path), reading.value, clock, this.#options.cachePatternMatching), headers }]
+    const directory = dirname(path)
+    const onLossyName = (lossy: string): void => this.#sayOnce(`${directory} names`, lossyNameWords(lossy))
+    const { cachePatternMatching } = this.#options
+    return [{ matcher: new Matcher(directory, reading.value, clock, cachePatternMatching, onLossyName), headers }]
   }
 
   /** Waits for the next look, and writes the positions on the way when they fall due. */

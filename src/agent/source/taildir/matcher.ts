@@ -1,6 +1,7 @@
 import type { BigIntStats } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
 import type { JavaPattern } from '../../../codec/java-regex.ts'
+import { isLossyName } from '../../../codec/lossy-name.ts'
 import { type Clock, FlumeError } from '../../contract.ts'
 
 /** A file as the directory shows it now. */
@@ -23,15 +24,23 @@ export class Matcher {
   readonly #pattern: JavaPattern
   readonly #clock: Clock
   readonly #cached: boolean
+  readonly #onLossyName: (path: string) => void
   #listedMtimeMs: number | undefined
   #listedAtMs = 0
   #names: string[] = []
 
-  constructor(directory: string, pattern: JavaPattern, clock: Clock, cached: boolean) {
+  constructor(
+    directory: string,
+    pattern: JavaPattern,
+    clock: Clock,
+    cached: boolean,
+    onLossyName: (path: string) => void,
+  ) {
     this.directory = directory
     this.#pattern = pattern
     this.#clock = clock
     this.#cached = cached
+    this.#onLossyName = onLossyName
   }
 
   /** The group's files, the one that changed longest ago first (S-90). Rejects IO when the directory cannot be read. */
@@ -43,8 +52,10 @@ export class Matcher {
     }
     const found: Found[] = []
     for (const name of this.#names) {
-      const file = await look(`${this.directory}/${name}`.replace(/^\/\//, '/'))
+      const path = `${this.directory}/${name}`.replace(/^\/\//, '/')
+      const file = await look(path)
       if (file) found.push(file)
+      else if (isLossyName(name)) this.#onLossyName(path)
     }
     return found.sort((one, other) => one.modifiedMs - other.modifiedMs)
   }

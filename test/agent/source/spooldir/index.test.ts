@@ -656,3 +656,24 @@ describe('spooldir source', () => {
     assert.deepEqual(Buffer.concat(bytes), await readFile(accessLog))
   })
 })
+
+it('says once that a file is passed over whose name is no UTF-8', {
+  skip: process.platform !== 'linux' && 'names are UTF-8 here',
+}, async (test) => {
+  for (const consumeOrder of ['oldest', 'random']) {
+    const dir = await tempDir(test)
+    await fill(dir, { good: 'a line' })
+    const lossy = Buffer.concat([Buffer.from(`${dir}/b`), Buffer.from([0xe4])])
+    await writeFile(lossy, 'never read')
+    await writeFile(Buffer.concat([lossy, lossy.subarray(-1)]), 'never read either')
+    const running = await start(test, { dir, options: { consumeOrder } })
+    await running.idle()
+    await running.clock.advance(500)
+    await running.idle()
+    await running.stop()
+    assert.deepEqual(running.bodies, ['a line'])
+    const said = running.log.lines.filter((line) => line.includes('UTF-8'))
+    assert.equal(said.length, 1)
+    assert.match(String(said), /^warn: .*\/b\ufffd+ is passed over: its name is no UTF-8/)
+  }
+})

@@ -382,6 +382,21 @@ describe('taildir source', () => {
     )
   })
 
+  it('a file whose name is no UTF-8 is passed over, and that is said once', {
+    skip: process.platform !== 'linux' && 'names are UTF-8 here',
+  }, async (test) => {
+    const f = await Fixture.create(test, (dir) => ({ 'filegroups.g': join(dir, 'app.*') }))
+    await f.append('app.log', 'one')
+    await writeFile(Buffer.concat([Buffer.from(f.path('app')), Buffer.from([0xe4])]), 'never read\n')
+    await f.start()
+    await f.append('app.log', 'two')
+    await f.look()
+    assert.deepEqual(f.bodies, ['one', 'two'])
+    const said = f.log.lines.filter((line) => line.includes('UTF-8'))
+    assert.equal(said.length, 1)
+    assert.match(String(said), /app\ufffd is passed over: its name is no UTF-8/)
+  })
+
   it('a path that is not absolute, a pattern that is none, and no path at all are findings', () => {
     const problems = (groups: Record<string, string>): readonly string[] =>
       taildir.check?.({ filegroups: ['g'], 'filegroups.': groups } as never).map(({ message }) => message) ?? []
