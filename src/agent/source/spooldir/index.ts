@@ -225,7 +225,10 @@ class SpooldirSource implements Source {
       this.#candidates.forget()
       return handle
     }
-    const position = new PositionFile(this.#positionPath, candidate.path, random, saved !== undefined)
+    const position = new PositionFile(this.#positionPath, candidate.path, random, {
+      isThere: saved !== undefined,
+      onWritten: (error) => this.#tellPosition(candidate, error),
+    })
     const offset = saved?.offset ?? 0
     try {
       const opened = await handle.stat()
@@ -250,7 +253,8 @@ class SpooldirSource implements Source {
       return true
     } finally {
       await handle.close()
-      await position.close().catch(() => this.#tellPosition(position, candidate))
+      // What went wrong has been told.
+      await position.close().catch(() => undefined)
     }
   }
 
@@ -265,10 +269,7 @@ class SpooldirSource implements Source {
     let isFirst = start === 0
     while (!signal.aborted) {
       const piece = await this.#read(deserializer)
-      if (piece) {
-        position.save()
-        this.#tellPosition(position, candidate)
-      }
+      if (piece) position.save()
       // An empty file is one empty event (S-77).
       if (!piece && !isFirst) return
       isFirst = false
@@ -283,15 +284,14 @@ class SpooldirSource implements Source {
    * A position that cannot be written means lines that come again after a restart, no more; said once. To end here would
    * bring them again every time the source is tried anew.
    */
-  #tellPosition({ outcome }: PositionFile, { path }: Candidate): void {
-    if (!outcome) return
+  #tellPosition({ path }: Candidate, error: unknown): void {
     const { log } = this.#context
-    const isWrong = outcome.error !== undefined
+    const isWrong = error !== undefined
     if (isWrong === this.#isPositionWrong) return
     this.#isPositionWrong = isWrong
     if (!isWrong) return log.info('positions are written again')
     log.warn(
-      `the position in ${path} cannot be written to ${this.#positionPath}: ${explain(outcome.error)}; what is delivered of the file now comes again after a restart`,
+      `the position in ${path} cannot be written to ${this.#positionPath}: ${explain(error)}; what is delivered of the file now comes again after a restart`,
     )
   }
 

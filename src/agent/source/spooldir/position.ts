@@ -92,6 +92,11 @@ function damaged(path: string): FlumeError {
   return new FlumeError('INVALID_DATA', `${path} is not a position file`)
 }
 
+export interface PositionFileOptions {
+  readonly isThere?: boolean
+  readonly onWritten?: (error: unknown) => void
+}
+
 /** Writes the position of one file. Offsets that come while one is being written are combined: only the last counts. */
 export class PositionFile {
   readonly #path: string
@@ -103,12 +108,23 @@ export class PositionFile {
   #wanted: number | undefined
   #isThere: boolean
   #writing: Promise<void> | undefined
-  #outcome: { readonly error: unknown } | undefined
+  /** Why the last writing failed. */
+  #error: unknown
+  readonly #onWritten: (error: unknown) => void
 
-  /** `isThere`: an earlier run has left a position of that file. */
-  constructor(path: string, file: string, random: SourceContext['random'], isThere = false) {
+  /**
+   * `isThere`: an earlier run has left a position of that file. `onWritten` hears of every writing, and why it failed if
+   * it did; the next one is tried all the same.
+   */
+  constructor(
+    path: string,
+    file: string,
+    random: SourceContext['random'],
+    { isThere = false, onWritten = () => undefined }: PositionFileOptions = {},
+  ) {
     this.#path = path
     this.#isThere = isThere
+    this.#onWritten = onWritten
     this.#sync = Buffer.from(Array.from({ length: syncBytes }, () => Math.floor(random() * 256)))
     this.#header = Buffer.concat([
       magic,
@@ -127,11 +143,6 @@ export class PositionFile {
     this.#noted = offset
   }
 
-  /** How the last writing went; undefined while there was none. After a failure the next one is tried all the same. */
-  get outcome(): { readonly error: unknown } | undefined {
-    return this.#outcome
-  }
-
   /** Begins to write what is noted. */
   save(): void {
     if (this.#noted === undefined) return
@@ -144,7 +155,7 @@ export class PositionFile {
   async flush(): Promise<void> {
     this.save()
     await this.#writing
-    if (this.#outcome?.error !== undefined) throw this.#outcome.error
+    if (this.#error !== undefined) throw this.#error
   }
 
   /** Writes what is noted and lets go of the file. */
@@ -166,7 +177,7 @@ export class PositionFile {
     this.#handle = undefined
     if (this.#isThere) await rm(this.#path, { force: true })
     this.#isThere = false
-    this.#outcome = undefined
+    this.#error = undefined
   }
 
   async #write(): Promise<void> {
@@ -180,10 +191,12 @@ export class PositionFile {
           await writeWhole(this.#handle, block, this.#size)
           this.#size += block.length
         }
-        this.#outcome = { error: undefined }
+        this.#error = undefined
+        this.#onWritten(undefined)
       }
     } catch (error) {
-      this.#outcome = { error }
+      this.#error = error
+      this.#onWritten(error)
     } finally {
       this.#writing = undefined
     }

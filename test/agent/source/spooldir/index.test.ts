@@ -392,13 +392,15 @@ describe('spooldir source', () => {
       const running = await start(test, { dir, options: { batchSize: '1' } })
       running.context.room = 3
       await running.idle()
+      const told = () => running.log.lines.filter((line) => line.includes('position'))
+      await until(() => told().length > 0, 'a word of the position')
       running.context.room = Number.POSITIVE_INFINITY
       await running.clock.advance(250)
       await running.idle()
       await running.stop()
       assert.deepEqual(running.bodies, lines)
       assert.deepEqual(await namesIn(dir), ['a.COMPLETED', 'b.COMPLETED'])
-      const said = running.log.lines.filter((line) => line.includes('position'))
+      const said = told()
       assert.equal(said.length, 1)
       assert.match(String(said), /^warn: the position in .*\/a cannot be written to .*\.meta: EISDIR/)
     })
