@@ -118,7 +118,7 @@ export async function crashFlow(
     assert.deepEqual(missing.slice(0, 10), [], `${missing.length} of ${flow.written} lines are lost`)
     assert.equal(arrived.size, flow.written, 'more arrived than was written')
     const left = await flow.orphans()
-    if (flow.recovers) assert.equal(left, 0, 'a file has kept its in-use name')
+    if (flow.recovers) assert.equal(left, 0, `a file has kept its in-use name\n${agent.stderr.slice(-4000)}`)
     await flow.checkEnd?.()
     const total = [...arrived.values()].reduce((sum, count) => sum + count, 0)
     return { kills, written: flow.written, arrived: total, doubles: total - flow.written, orphans, left }

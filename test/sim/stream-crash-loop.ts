@@ -52,10 +52,12 @@ export default function (ssc: StreamingContext, [port, folder]: readonly string[
     const parts = await rdd.glom().collect()
     parts.forEach((items, partition) => {
       const path = folder + '/' + name + '-' + time.milliseconds + '-' + partition
-      const text = JSON.stringify(items)
+      // Keys of a state come in the order in which they were saved: after a restart in another one.
+      const text = JSON.stringify(name === 'events' ? items : items.sort())
       if (existsSync(path)) {
         appendFileSync(folder + '/reruns', name + '-' + time.milliseconds + '\\n')
-        if (readFileSync(path, 'utf8') !== text) appendFileSync(folder + '/mismatches', path + ' ' + text + '\\n')
+        const before = readFileSync(path, 'utf8')
+        if (before !== text) appendFileSync(folder + '/mismatches', path + ' ' + before + ' then ' + text + '\\n')
       }
       writeFileSync(path + '.part', text)
       renameSync(path + '.part', path)
