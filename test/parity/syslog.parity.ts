@@ -116,6 +116,9 @@ test('a real log without priorities: each line is an Invalid event with its byte
     feed: ({ port }) => sendAll(port, log.split('\n').slice(0, 1999)),
     lines: 1999,
   })
-  assert.equal(ours, theirs)
-  assert.equal(ours.split('\n').length, 2000)
+  const [mine, flumes] = [ours.split('\n'), theirs.split('\n')]
+  // From the first line that differs on: all of it would be too much to read.
+  const at = mine.findIndex((line, index) => line !== flumes[index])
+  if (at >= 0) assert.deepEqual(mine.slice(at, at + 3), flumes.slice(at, at + 3))
+  assert.deepEqual([mine.length, flumes.length], [2000, 2000])
 })
