@@ -203,8 +203,10 @@ export class Agent {
         if (crew.has('channel', channel.name)) continue
         signal.throwIfAborted()
         const open = (): Promise<void> => crew.openChannel(channel)
+        const complaint = complaints.get(channel.name) ?? this.#complaintOf(channel.name)
+        complaints.set(channel.name, complaint)
         if (patience === 'once') await open()
-        else if (!(await this.#try('channel', channel.name, open, complaints))) closed.add(channel.name)
+        else if (!(await this.#try('channel', channel.name, open, complaint))) closed.add(channel.name)
       }
       await this.#bringUpFlows(withoutChannels(model, closed), patience, signal, gate)
       if (closed.size === 0) return
@@ -266,8 +268,12 @@ export class Agent {
     act: () => Promise<void>,
     signal: AbortSignal,
   ): Promise<void> {
-    const complaints = new Map<string, Complaint>()
-    while (!(await this.#try(kind, name, act, complaints))) await this.#clock.sleep(restartAfterMs, signal)
+    const complaint = this.#complaintOf(name)
+    while (!(await this.#try(kind, name, act, complaint))) await this.#clock.sleep(restartAfterMs, signal)
+  }
+
+  #complaintOf(name: string): Complaint {
+    return new Complaint(this.#parts.log.child(name), this.#clock)
   }
 
   /** Tries once, and says how it went; false when it has to be tried again. */
@@ -275,10 +281,8 @@ export class Agent {
     kind: ComponentHealth['kind'],
     name: string,
     act: () => Promise<void>,
-    complaints: Map<string, Complaint>,
+    complaint: Complaint,
   ): Promise<boolean> {
-    const complaint = complaints.get(name) ?? new Complaint(this.#parts.log.child(name), this.#clock)
-    complaints.set(name, complaint)
     const key = `${kind} ${name}`
     try {
       await act()

@@ -72,19 +72,19 @@ class ExecSource implements Source {
     const { signal, clock, log } = this.#context
     const { command, restart, restartThrottle } = this.#options
     while (!signal.aborted) {
-      const exitCode = await this.#runOnce()
+      const ended = await this.#runOnce()
       if (signal.aborted) return
-      if (exitCode instanceof Error) {
-        const message = `Failed while running command: ${command}: ${exitCode.message}`
+      if (ended instanceof Error) {
+        const message = `Failed while running command: ${command}: ${ended.message}`
         const hint = 'the program must exist and be executable; pipes, quotes and built-in commands need a shell'
-        if (!restart) throw new FlumeError('INVALID_STATE', message, { hint, cause: exitCode })
+        if (!restart) throw new FlumeError('INVALID_STATE', message, { hint, cause: ended })
         log.error(`${message} (${hint}); trying again in ${restartThrottle} ms`)
         await clock.sleep(restartThrottle, signal).catch(() => undefined)
         continue
       }
-      log.info(`Command [${command}] exited with ${exitCode}`) // S-14
+      log.info(`Command [${command}] exited with ${ended}`) // S-14
       if (!restart) break
-      log.info(`Restarting in ${restartThrottle}ms, exit code ${exitCode}`)
+      log.info(`Restarting in ${restartThrottle}ms, exit code ${ended}`)
       await clock.sleep(restartThrottle, signal).catch(() => undefined)
     }
     // Without restart the source stays, idle (S-14).
